@@ -1,0 +1,136 @@
+//! The handle by which everything above the cluster asks entities.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::ask::{Answered, Ask};
+use crate::entity::{Entity, EntityState};
+use crate::error::{AskError, Failure};
+use crate::query::{Listed, Query};
+use crate::reference::{Address, Key, Ref};
+use crate::status::ClusterStatus;
+use crate::store::{ListedRow, StateTable};
+
+/// Asks entities wherever they live. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    router: Arc<dyn Router>,
+}
+
+/// What carries an ask to the owner of the target's shard.
+#[async_trait]
+pub trait Router: Send + Sync + 'static {
+    /// Carries a command (JSON) to its target, repeating what may be repeated until the deadline.
+    async fn ask(&self, target: Address, command: Vec<u8>, ask: Ask) -> Outcome;
+    /// Reads a list from the stores of the kind's service, in the order of the keys.
+    async fn list(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure>;
+    /// What this node knows of the cluster.
+    async fn status(&self) -> ClusterStatus;
+    /// False while this node joins or drains.
+    fn is_ready(&self) -> bool;
+}
+
+/// How an ask ended, without types.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The reply as JSON and the version that it rests on.
+    Reply {
+        /// JSON.
+        json: Vec<u8>,
+        /// Version of the state.
+        entity_version: u64,
+    },
+    /// The rejection as JSON and the version that it rests on.
+    Rejected {
+        /// JSON.
+        json: Vec<u8>,
+        /// Version of the state.
+        entity_version: u64,
+    },
+    /// Not asked, or not answered.
+    Failed(Failure),
+}
+
+impl Cluster {
+    /// A handle on a router.
+    pub fn new(router: Arc<dyn Router>) -> Self {
+        Self { router }
+    }
+
+    /// Asks one entity and waits for its answer, which is durable when it comes.
+    ///
+    /// # Errors
+    /// The entity's rejection, or a [`Failure`].
+    pub async fn ask<E: Entity>(
+        &self,
+        target: &Ref<E>,
+        command: &E::Command,
+        ask: Ask,
+    ) -> Result<Answered<E::Reply>, AskError<E::Rejection>> {
+        let command = serde_json::to_vec(command).map_err(invalid)?;
+        match self.router.ask(target.address(), command, ask).await {
+            Outcome::Reply { json, entity_version } => {
+                let reply = serde_json::from_slice(&json).map_err(invalid)?;
+                Ok(Answered { reply, entity_version })
+            }
+            Outcome::Rejected { json, entity_version } => {
+                let rejection = serde_json::from_slice(&json).map_err(invalid)?;
+                Err(AskError::Rejected { rejection, entity_version })
+            }
+            Outcome::Failed(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Asks an entity whose type only the caller's caller knows.
+    pub async fn ask_untyped(&self, target: Address, command: Vec<u8>, ask: Ask) -> Outcome {
+        self.router.ask(target, command, ask).await
+    }
+
+    /// One page of a kind's heads as last committed; not through their owners, so possibly a moment old.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the store is away or the query names no declared column.
+    pub async fn list<E: Entity>(
+        &self,
+        query: &Query,
+    ) -> Result<Vec<Listed<<E::State as EntityState>::Head>>, Failure> {
+        let table = StateTable { kind: E::KIND, columns: E::State::COLUMNS };
+        let rows = self.router.list(table, query).await?;
+        rows.into_iter()
+            .map(|row| {
+                let head = serde_json::from_slice(&row.head).map_err(invalid)?;
+                Ok(Listed { key: row.key, entity_version: row.version, head })
+            })
+            .collect()
+    }
+
+    /// What this node knows of the cluster.
+    pub async fn status(&self) -> ClusterStatus {
+        self.router.status().await
+    }
+
+    /// False while this node joins or drains.
+    pub fn is_ready(&self) -> bool {
+        self.router.is_ready()
+    }
+
+    /// A typed reference from a text.
+    ///
+    /// # Errors
+    /// When the text is no key.
+    pub fn reference<E: Entity>(key: &str) -> Result<Ref<E>, Failure> {
+        Key::new(key).map(Ref::new).map_err(|error| Failure::Invalid { reason: error.to_string() })
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cluster")
+    }
+}
+
+fn invalid(error: impl fmt::Display) -> Failure {
+    Failure::Invalid { reason: error.to_string() }
+}
