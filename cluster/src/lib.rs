@@ -5,6 +5,7 @@ pub mod entity;
 pub mod error;
 pub mod handle;
 pub mod instance;
+pub mod link;
 pub mod membership;
 pub mod outstanding;
 pub mod parts;
