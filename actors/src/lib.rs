@@ -1,1 +1,24 @@
-//! .
+//! The services of the shop as pure decisions: no HTTP, no sockets, no SQL but each service's own schema.
+//!
+//! Every service is a folder with the same files in the same order:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | what the service is for, [`service()` and the entity's wiring |
+//! | `command.rs` | the public protocol: commands, replies, rejections and their limits |
+//! | `event.rs` | what happened, with the public names |
+//! | `state.rs` | head, parts, and how an event changes them |
+//! | `decide.rs` | from state and command to events or a rejection |
+//! | `outstanding.rs` | what still has to happen elsewhere because of the state |
+//! | `schema/` | the tables, oldest migration first |
+//! | `tests.rs` | properties over random command sequences |
+//!
+//! A further entity of a service is a subfolder with the same files.
+
+pub mod cart;
+pub mod inventory;
+pub mod money;
+pub mod order;
+pub mod payment;
+
+mod digest;
