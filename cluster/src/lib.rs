@@ -10,12 +10,14 @@ pub mod membership;
 pub mod outstanding;
 pub mod parts;
 pub mod provider;
+pub mod placement;
 pub mod query;
 pub mod reference;
 pub mod service;
 pub mod status;
 pub mod store;
 pub mod time;
+pub mod topology;
 
 pub use ask::{Answered, Ask, Once};
 pub use entity::{Column, ColumnKind, ColumnValue, Context, Decision, Entity, EntityState, Event};
