@@ -1,0 +1,86 @@
+//! What must hold before a node starts, beyond what each setting says by itself.
+
+use std::path::Path;
+
+use super::load::SettingsError;
+use super::tree::{Settings, Tls};
+
+/// The shortest secret, in bytes: as long as the hash that uses it (RFC 7518, 3.2).
+pub const SECRET_BYTES_MIN: usize = 32;
+/// A renewal may be lost, and the next, before a node counts as silent.
+const RENEWALS_PER_LEASE_MIN: u64 = 4;
+/// Words that only secrets in examples and documents hold.
+const DEMO_WORDS: &[&str] = &["demo", "example", "change-me", "changeme", "change_me", "secret", "password", "nakku"];
+
+/// What holds for every node, `nakku dev` included.
+///
+/// # Errors
+/// What is wrong and what to do, in one line.
+pub fn check(settings: &Settings) -> Result<(), SettingsError> {
+    let name = settings.node_name();
+    let clean = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.len() > 64 || !name.bytes().all(clean) {
+        return unfit(format!("{name:?} is no name for a node; set node.name to letters, digits, '-', '_' and '.'"));
+    }
+    if settings.node.roles.is_empty() {
+        return unfit("this node would run nothing; name its roles in node.roles".into());
+    }
+    let (lease, renew) = (settings.cluster.lease_ms, settings.cluster.renew_ms);
+    if renew * RENEWALS_PER_LEASE_MIN > lease {
+        return unfit(format!(
+            "cluster.renew_ms is {renew} and cluster.lease_ms {lease}; a lease must outlast {RENEWALS_PER_LEASE_MIN} renewals"
+        ));
+    }
+    Ok(())
+}
+
+/// What also holds outside `nakku dev`: real secrets, protected links.
+///
+/// # Errors
+/// What is wrong and what to do, in one line.
+pub fn check_node(settings: &Settings) -> Result<(), SettingsError> {
+    check(settings)?;
+    check_secret("cluster.cookie", &settings.cluster.cookie)?;
+    check_secret("auth.jwt_secret", &settings.auth.jwt_secret)?;
+    check_secret("auth.admin_token", &settings.auth.admin_token)?;
+    if settings.links.tls == Tls::Off {
+        return Ok(());
+    }
+    let files = [
+        ("links.tls_cert", &settings.links.tls_cert),
+        ("links.tls_key", &settings.links.tls_key),
+        ("links.tls_ca", &settings.links.tls_ca),
+    ];
+    for (name, file) in files {
+        if file.is_empty() {
+            return unfit(format!(
+                "{name} names no file; set links.tls_cert, links.tls_key and links.tls_ca, or links.tls = \"off\" in a \
+                 network that nobody else reaches"
+            ));
+        }
+        if !Path::new(file).is_file() {
+            return unfit(format!("{name} names {file}, and there is no such file"));
+        }
+    }
+    Ok(())
+}
+
+fn check_secret(name: &str, secret: &str) -> Result<(), SettingsError> {
+    let make = "make one by: openssl rand -hex 32";
+    if secret.is_empty() {
+        return unfit(format!("{name} is not set; {make}"));
+    }
+    if secret.len() < SECRET_BYTES_MIN {
+        return unfit(format!("{name} is shorter than {SECRET_BYTES_MIN} bytes; {make}"));
+    }
+    let lower = secret.to_lowercase();
+    let first = secret.bytes().next();
+    if DEMO_WORDS.iter().any(|word| lower.contains(word)) || secret.bytes().all(|byte| Some(byte) == first) {
+        return unfit(format!("{name} is a demo secret, which anybody can guess; {make}"));
+    }
+    Ok(())
+}
+
+fn unfit(message: String) -> Result<(), SettingsError> {
+    Err(SettingsError::Unfit(message))
+}

@@ -1,0 +1,176 @@
+//! Every setting, once: name, kind, default and meaning.
+
+use super::value::Kind;
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// `section.name`; units come last (`_ms`, `_s`, `_bytes`).
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What it is when nobody sets it, as it would stand in the environment.
+    pub default: &'static str,
+    /// One or two sentences, without the name and the default.
+    pub meaning: &'static str,
+}
+
+impl Setting {
+    /// Its name in the environment, such as `NAKKU_CLUSTER_LEASE_MS`.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+/// What every variable begins with.
+pub const VARIABLE_PREFIX: &str = "NAKKU_";
+
+/// What a node can do.
+pub const ROLES: &[&str] = &[
+    "gateway",
+    "user",
+    "product",
+    "inventory",
+    "order",
+    "cart",
+    "payment",
+    "delivery",
+    "notification",
+    "location",
+    "analytics",
+];
+
+/// The setting of a name.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
+
+const fn setting(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, kind, default, meaning }
+}
+
+const fn at_least(least: i64) -> Kind {
+    Kind::Number { least, most: i64::MAX }
+}
+
+const fn between(least: i64, most: i64) -> Kind {
+    Kind::Number { least, most }
+}
+
+/// Where a service's databases are when they are not with the others.
+const OVERRIDE: &str = "Servers of this service's databases, if not databases.default; its shards are spread over \
+                        them in this order.";
+/// Where a service's health and metrics are.
+const SERVICE_PORT: &str = "Port of /health, /ready and /metrics of this service on a node that runs it; 0 takes any.";
+const PORT: Kind = between(0, 65_535);
+
+/// All settings in the order in which they are shown.
+#[rustfmt::skip]
+pub const TABLE: &[Setting] = &[
+    setting("node.name", Kind::Text, "", "This node's name, unique in the cluster: letters, digits, '-', '_' and \
+        '.'. Empty takes the machine's name."),
+    setting("node.roles", Kind::Choices(ROLES),
+        "gateway,user,product,inventory,order,cart,payment,delivery,notification,location,analytics",
+        "What this node runs: the gateway and any of the services."),
+    setting("node.data", Kind::Text, ".nakku", "Folder for the embedded database and for what a local dev leaves for \
+        the client commands."),
+    setting("node.seed", Kind::Texts, "", "HOST:PORT of the links of members to meet first. Only a hint: they may be \
+        dead if any other member lives. Empty founds a cluster, or rejoins the one that the cluster database holds."),
+    setting("node.drain_ms", at_least(0), "30000", "How long a node that was told to stop waits, in milliseconds, \
+        for requests in flight and for its shards to be handed over."),
+
+    setting("cluster.name", Kind::Text, "nakku", "The cluster's name; nodes of another name are refused."),
+    setting("cluster.cookie", Kind::Secret, "", "Secret that all nodes of a cluster share; at least 32 bytes."),
+    setting("cluster.shards", between(1, 65_536), "32", "Shards per service. Fixed when the cluster is founded: a \
+        node with another number refuses to start."),
+    setting("cluster.lease_ms", between(100, 600_000), "2000", "How long a node may be silent, in milliseconds, \
+        before the others declare it down."),
+    setting("cluster.renew_ms", between(10, 60_000), "250", "How often a node renews its lease, in milliseconds; at \
+        most a quarter of cluster.lease_ms."),
+
+    setting("databases.cluster", Kind::Databases, "", "Server of the cluster database (membership, topology). Empty \
+        takes the first of databases.default."),
+    setting("databases.default", Kind::Databases, "", "Servers of the services' databases; a service's shards are \
+        spread over them in this order. Empty is the embedded database in node.data, for one machine only."),
+    setting("databases.user", Kind::Databases, "", OVERRIDE),
+    setting("databases.product", Kind::Databases, "", OVERRIDE),
+    setting("databases.inventory", Kind::Databases, "", OVERRIDE),
+    setting("databases.order", Kind::Databases, "", OVERRIDE),
+    setting("databases.cart", Kind::Databases, "", OVERRIDE),
+    setting("databases.payment", Kind::Databases, "", OVERRIDE),
+    setting("databases.delivery", Kind::Databases, "", OVERRIDE),
+    setting("databases.notification", Kind::Databases, "", OVERRIDE),
+    setting("databases.location", Kind::Databases, "", OVERRIDE),
+    setting("databases.analytics", Kind::Databases, "", OVERRIDE),
+
+    setting("listen.gateway", Kind::Listen, "0.0.0.0:8080", "Where the API listens on a node with the role gateway."),
+    setting("listen.links", Kind::Listen, "0.0.0.0:7946", "Where the other nodes of the cluster connect."),
+    setting("listen.admin", Kind::Listen, "127.0.0.1:7947", "Where the admin API listens (nakku status, nakku user)."),
+
+    setting("service_ports.host", Kind::Ip, "0.0.0.0", "Where the ports of the services listen."),
+    setting("service_ports.user", PORT, "8081", SERVICE_PORT),
+    setting("service_ports.product", PORT, "8082", SERVICE_PORT),
+    setting("service_ports.inventory", PORT, "8083", SERVICE_PORT),
+    setting("service_ports.order", PORT, "8084", SERVICE_PORT),
+    setting("service_ports.cart", PORT, "8085", SERVICE_PORT),
+    setting("service_ports.payment", PORT, "8086", SERVICE_PORT),
+    setting("service_ports.delivery", PORT, "8087", SERVICE_PORT),
+    setting("service_ports.notification", PORT, "8088", SERVICE_PORT),
+    setting("service_ports.location", PORT, "8089", SERVICE_PORT),
+    setting("service_ports.analytics", PORT, "8090", SERVICE_PORT),
+
+    setting("links.advertise", Kind::Text, "", "HOST:PORT under which the other nodes reach this node's links. Empty \
+        takes listen.links, with the machine's name when that listens on every address."),
+    setting("links.tls", Kind::Choice(&["mutual", "off"]), "mutual", "How links between nodes are protected. With \
+        mutual both sides show a certificate signed by links.tls_ca."),
+    setting("links.tls_cert", Kind::Text, "", "File of this node's certificate chain (PEM)."),
+    setting("links.tls_key", Kind::Text, "", "File of its private key (PEM)."),
+    setting("links.tls_ca", Kind::Text, "", "File of the certificates that sign the nodes' certificates (PEM)."),
+    setting("links.in_flight_max", at_least(1), "4096", "Messages that may be under way on one link before further \
+        ones are refused as overloaded."),
+    setting("links.in_flight_bytes_max", at_least(65_536), "16777216", "Bytes that may be under way on one link."),
+
+    setting("entities.idle_ms", at_least(1_000), "300000", "An entity that has had nothing to do for so long, in \
+        milliseconds, leaves memory."),
+    setting("entities.loaded_max", at_least(16), "200000", "Entities of one service that a node keeps in memory; \
+        beyond it those that were not used for longest leave."),
+    setting("entities.mailbox_max", at_least(1), "1024", "Commands that may wait for one entity before further ones \
+        are refused as overloaded."),
+    setting("entities.in_flight_max", at_least(1), "16384", "Commands under way in one service of a node before \
+        further ones are refused as overloaded."),
+    setting("journal.lanes", between(1, 64), "4", "Connections per database server over which a node commits; a \
+        shard always uses the same one."),
+    setting("journal.batch_max", between(1, 4_096), "512", "Journal rows that one transaction takes at most."),
+
+    setting("http.body_bytes_max", at_least(1_024), "65536", "The largest request body, in bytes."),
+    setting("http.request_timeout_ms", at_least(100), "10000", "How long a request may take in all, in milliseconds."),
+    setting("http.ask_timeout_ms", at_least(100), "5000", "How long a request waits for one entity, in milliseconds."),
+    setting("http.header_timeout_ms", at_least(100), "60000", "How long a client may take to send the header of a \
+        request, in milliseconds; an idle connection is closed after the same time."),
+    setting("http.in_flight_max", at_least(1), "1024", "Requests that a gateway works on at the same time; further \
+        ones are refused as overloaded."),
+    setting("http.connections_max", at_least(1), "8192", "Connections that a gateway keeps open; further ones wait."),
+    setting("http.drain_notice_ms", at_least(0), "2000", "How long a draining gateway still accepts connections, in \
+        milliseconds, so that load balancers see that /ready says no."),
+
+    setting("auth.jwt_secret", Kind::Secret, "", "Secret that signs access tokens, the same on all nodes; at least \
+        32 bytes."),
+    setting("auth.access_token_s", between(10, 86_400), "900", "How long an access token is valid, in seconds."),
+    setting("auth.refresh_token_s", between(60, 31_536_000), "2592000", "How long a refresh token is valid, in \
+        seconds."),
+    setting("auth.admin_token", Kind::Secret, "", "Bearer token of the admin API, the same on all nodes; at least 32 \
+        bytes."),
+    setting("auth.password_hashes_max", at_least(1), "4", "Passwords that a gateway hashes at the same time; each \
+        takes a core and 19 MiB."),
+    setting("auth.password_hashes_waiting_max", at_least(1), "64", "Requests that may wait for a password to be \
+        hashed before further ones are refused as overloaded."),
+
+    setting("payment.simulated_card", Kind::Switch, "false", "Whether the built-in simulated card takes payments. No \
+        money moves: for trials only."),
+
+    setting("log.format", Kind::Choice(&["text", "json"]), "text", "How log lines on standard error are written."),
+    setting("log.level", Kind::Text, "info", "What is logged: error, warn, info, debug or trace, also by module as \
+        in info,nakku_cluster=debug."),
+    setting("telemetry.otlp_endpoint", Kind::Text, "", "Base URL of an OpenTelemetry collector (OTLP over HTTP) that \
+        traces are sent to. Empty sends none."),
+];

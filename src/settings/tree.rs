@@ -1,0 +1,278 @@
+//! The settings as types. Meanings, defaults and bounds stand in [`super::table`]; a field missing here or
+//! there fails the first start and a test.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// This node.
+    pub node: Node,
+    /// What all nodes share.
+    pub cluster: Cluster,
+    /// Where state is kept.
+    pub databases: Databases,
+    /// What this node listens on.
+    pub listen: Listen,
+    /// Where the services' health and metrics are.
+    pub service_ports: ServicePorts,
+    /// The connections between nodes.
+    pub links: Links,
+    /// How many entities stay in memory.
+    pub entities: Entities,
+    /// How commits are made.
+    pub journal: Journal,
+    /// Limits of the API.
+    pub http: Http,
+    /// Tokens.
+    pub auth: Auth,
+    /// Payments.
+    pub payment: Payment,
+    /// Logs.
+    pub log: Log,
+    /// Traces.
+    pub telemetry: Telemetry,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    pub name: String,
+    pub roles: Vec<String>,
+    pub data: String,
+    pub seed: Vec<String>,
+    pub drain_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    pub name: String,
+    pub cookie: String,
+    pub shards: u32,
+    pub lease_ms: u64,
+    pub renew_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Databases {
+    pub cluster: Vec<String>,
+    pub default: Vec<String>,
+    pub user: Vec<String>,
+    pub product: Vec<String>,
+    pub inventory: Vec<String>,
+    pub order: Vec<String>,
+    pub cart: Vec<String>,
+    pub payment: Vec<String>,
+    pub delivery: Vec<String>,
+    pub notification: Vec<String>,
+    pub location: Vec<String>,
+    pub analytics: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    pub gateway: SocketAddr,
+    pub links: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServicePorts {
+    pub host: IpAddr,
+    pub user: u16,
+    pub product: u16,
+    pub inventory: u16,
+    pub order: u16,
+    pub cart: u16,
+    pub payment: u16,
+    pub delivery: u16,
+    pub notification: u16,
+    pub location: u16,
+    pub analytics: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Links {
+    pub advertise: String,
+    pub tls: Tls,
+    pub tls_cert: String,
+    pub tls_key: String,
+    pub tls_ca: String,
+    pub in_flight_max: usize,
+    pub in_flight_bytes_max: usize,
+}
+
+/// How links are protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tls {
+    /// Both sides show certificates.
+    Mutual,
+    /// Not at all.
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entities {
+    pub idle_ms: u64,
+    pub loaded_max: usize,
+    pub mailbox_max: usize,
+    pub in_flight_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    pub lanes: usize,
+    pub batch_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub body_bytes_max: usize,
+    pub request_timeout_ms: u64,
+    pub ask_timeout_ms: u64,
+    pub header_timeout_ms: u64,
+    pub in_flight_max: usize,
+    pub connections_max: usize,
+    pub drain_notice_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub jwt_secret: String,
+    pub access_token_s: u64,
+    pub refresh_token_s: u64,
+    pub admin_token: String,
+    pub password_hashes_max: usize,
+    pub password_hashes_waiting_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    pub simulated_card: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub otlp_endpoint: String,
+}
+
+impl Settings {
+    /// This node's name; the machine's when none is set.
+    pub fn node_name(&self) -> String {
+        if self.node.name.is_empty() { machine_name() } else { self.node.name.clone() }
+    }
+
+    /// Servers of one service's databases, in the order in which its shards are spread over them.
+    pub fn databases_of(&self, service: &str) -> Vec<String> {
+        let all = &self.databases;
+        let own = match service {
+            "user" => &all.user,
+            "product" => &all.product,
+            "inventory" => &all.inventory,
+            "order" => &all.order,
+            "cart" => &all.cart,
+            "payment" => &all.payment,
+            "delivery" => &all.delivery,
+            "notification" => &all.notification,
+            "location" => &all.location,
+            "analytics" => &all.analytics,
+            _ => &all.default,
+        };
+        match (own.is_empty(), all.default.is_empty()) {
+            (false, _) => own.clone(),
+            (true, false) => all.default.clone(),
+            (true, true) => vec![self.embedded_database()],
+        }
+    }
+
+    /// Server of the cluster database.
+    pub fn cluster_database(&self) -> String {
+        let mut known = self.databases.cluster.iter().chain(&self.databases.default);
+        known.next().cloned().unwrap_or_else(|| self.embedded_database())
+    }
+
+    /// Port of a service's health and metrics.
+    pub fn service_port(&self, service: &str) -> Option<u16> {
+        let all = &self.service_ports;
+        Some(match service {
+            "user" => all.user,
+            "product" => all.product,
+            "inventory" => all.inventory,
+            "order" => all.order,
+            "cart" => all.cart,
+            "payment" => all.payment,
+            "delivery" => all.delivery,
+            "notification" => all.notification,
+            "location" => all.location,
+            "analytics" => all.analytics,
+            _ => return None,
+        })
+    }
+
+    /// Under which address the others reach this node's links.
+    pub fn advertised(&self) -> String {
+        if !self.links.advertise.is_empty() {
+            return self.links.advertise.clone();
+        }
+        let listen = self.listen.links;
+        if listen.ip().is_unspecified() { format!("{}:{}", machine_name(), listen.port()) } else { listen.to_string() }
+    }
+
+    /// Whether this node runs a role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.node.roles.iter().any(|own| own == role)
+    }
+
+    /// How long a drain may take.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.node.drain_ms)
+    }
+
+    /// The file of the embedded database.
+    fn embedded_database(&self) -> String {
+        let file = std::path::Path::new(&self.node.data).join("nakku.db");
+        format!("sqlite:{}", file.display())
+    }
+}
+
+/// The machine's own name, or one that says that it has none.
+fn machine_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
