@@ -16,9 +16,12 @@
 //! A further entity of a service is a subfolder with the same files.
 
 pub mod cart;
+pub mod delivery;
 pub mod inventory;
 pub mod money;
 pub mod order;
 pub mod payment;
+pub mod product;
+pub mod user;
 
 mod digest;

@@ -1,0 +1,7 @@
+//! The roster.
+
+pub mod command;
+pub mod event;
+
+pub use command::{Command, Rejection, Reply};
+pub use event::Event;

@@ -1,0 +1,57 @@
+//! The catalogue: what is sold, at which price, under which tax. One entity per product; its key is the
+//! stock keeping unit (`p-…`). What a store has of it belongs to inventory.
+//!
+//! - [`command`]: what it can be asked, what it answers, why it refuses
+//! - [`event`]: what happens to it
+//! - [`state`]: what it remembers
+//! - [`decide`](mod@decide): how it decides
+//! - [`outstanding`]: what it wants from others
+//! - `schema/`: its tables
+
+pub mod command;
+pub mod decide;
+pub mod event;
+pub mod outstanding;
+pub mod state;
+#[cfg(test)]
+mod tests;
+
+use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
+
+pub use command::{Command, Rejection, Reply};
+pub use event::Event;
+pub use state::State;
+
+/// Its schema.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "products", sql: include_str!("schema/0001_initial.sql") }];
+
+/// The service with all its entities.
+pub fn service() -> Service {
+    Service::new("product", 8082, MIGRATIONS).entity::<Product>()
+}
+
+/// One product.
+#[derive(Debug)]
+pub struct Product;
+
+impl Entity for Product {
+    const KIND: Kind = Kind { service: "product", entity: "product" };
+    type State = State;
+    type Command = Command;
+    type Reply = Reply;
+    type Event = Event;
+    type Rejection = Rejection;
+
+    fn decide(state: &State, command: Command, context: &mut Context) -> Result<Decision<Event, Reply>, Rejection> {
+        decide::decide(state, command, context)
+    }
+
+    fn evolve(state: &mut State, event: &Event) {
+        state.evolve(event);
+    }
+
+    fn outstanding(state: &State) -> Outstanding<Self> {
+        outstanding::outstanding(state)
+    }
+}

@@ -1,0 +1,124 @@
+//! What happens to a user. Secrets have events of their own, whose types begin with [`PRIVATE_PREFIX`], so
+//! that a publisher can leave them out.
+
+use nakku_cluster::{Event as EventOfEntity, Key, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::command::{Address, NewSession, PasswordHash, Role, TokenHash};
+
+/// Events whose types begin so hold secrets: they stay in the journal and are never published.
+pub const PRIVATE_PREFIX: &str = "user.private.";
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// It registered.
+    Registered {
+        /// As normalised.
+        email: String,
+        /// As given.
+        name: String,
+        /// In order, each once.
+        roles: Vec<Role>,
+        /// Where a rider or a member of a store's staff works.
+        store: Option<Key>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The claim on its e-mail ended before it registered; it never will.
+    RegistrationAbandoned {},
+    /// It logged in.
+    LoggedIn {
+        /// When.
+        at: Timestamp,
+    },
+    /// A password was set.
+    PasswordSet {
+        /// Of the password.
+        password_hash: PasswordHash,
+    },
+    /// A session opened.
+    SessionOpened {
+        /// The session.
+        session: NewSession,
+    },
+    /// A refresh token was exchanged.
+    RefreshRotated {
+        /// The session.
+        family: String,
+        /// Of the new token.
+        token_hash: TokenHash,
+        /// When it ends.
+        expires_at: Timestamp,
+    },
+    /// Sessions ended.
+    SessionsEnded {
+        /// Which.
+        families: Vec<String>,
+        /// Why.
+        reason: SessionEnd,
+    },
+    /// The password was changed.
+    PasswordChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// An address was set.
+    AddressSet {
+        /// Its id.
+        id: String,
+        /// The address.
+        address: Address,
+    },
+    /// An address was removed.
+    AddressRemoved {
+        /// Its id.
+        id: String,
+    },
+    /// A role was given, or the place of work changed.
+    RoleGranted {
+        /// Which.
+        role: Role,
+        /// Where a rider or a member of a store's staff works from now on.
+        store: Option<Key>,
+    },
+    /// A role was taken away.
+    RoleRevoked {
+        /// Which.
+        role: Role,
+    },
+}
+
+/// Why sessions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// Its time was over.
+    Expired,
+    /// There were too many.
+    Displaced,
+    /// The user, or somebody in charge, asked for it.
+    Revoked,
+    /// A refresh token came back that had been exchanged before.
+    Reused,
+}
+
+impl EventOfEntity for Event {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::Registered { .. } => "user.registered",
+            Self::RegistrationAbandoned {} => "user.registration.abandoned",
+            Self::LoggedIn { .. } => "user.login",
+            Self::PasswordSet { .. } => "user.private.password",
+            Self::SessionOpened { .. } => "user.private.session",
+            Self::RefreshRotated { .. } => "user.private.refresh",
+            Self::SessionsEnded { .. } => "user.sessions.ended",
+            Self::PasswordChanged { .. } => "user.password.changed",
+            Self::AddressSet { .. } => "user.address.set",
+            Self::AddressRemoved { .. } => "user.address.removed",
+            Self::RoleGranted { .. } => "user.role.granted",
+            Self::RoleRevoked { .. } => "user.role.revoked",
+        }
+    }
+}
