@@ -1,19 +1,25 @@
 //! What makes any entity distributed and durable. This crate knows nothing of shops.
 
 pub mod ask;
+pub mod databases;
 pub mod entity;
 pub mod error;
 pub mod handle;
 pub mod instance;
+pub mod journal;
 pub mod link;
 pub mod membership;
+pub mod metrics;
 pub mod outstanding;
 pub mod parts;
-pub mod provider;
 pub mod placement;
+pub mod provider;
 pub mod query;
 pub mod reference;
+mod region;
+pub mod runtime;
 pub mod service;
+mod shard;
 pub mod status;
 pub mod store;
 pub mod time;

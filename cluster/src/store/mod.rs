@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 /// One database server.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Where it is, without secrets, for messages and logs.
     fn location(&self) -> &str;
 

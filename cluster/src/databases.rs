@@ -1,0 +1,56 @@
+//! Which database server holds which shard, and the journal in front of each server.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::journal::Journal;
+use crate::reference::ShardId;
+use crate::store::Store;
+use crate::topology::Topology;
+
+/// One server and the journal that writes to it.
+#[derive(Clone)]
+pub struct Server {
+    /// For reads.
+    pub store: Arc<dyn Store>,
+    /// For commits.
+    pub journal: Arc<Journal>,
+}
+
+/// The servers that this node uses, by the names that the topology has for them. A service's shards may be
+/// spread over several; services on the same server share its journal, so that their decisions share
+/// transactions.
+#[derive(Debug)]
+pub struct Databases {
+    topology: Topology,
+    servers: HashMap<String, Server>,
+}
+
+impl Databases {
+    /// From the topology and the servers that this node has addresses of.
+    pub fn new(topology: Topology, servers: HashMap<String, Server>) -> Self {
+        Self { topology, servers }
+    }
+
+    /// Where a shard lies; nothing when this node has no address of that server.
+    pub fn of_shard(&self, shard: ShardId) -> Option<&Server> {
+        self.servers.get(self.topology.service(shard.service).server_of(shard.number))
+    }
+
+    /// All servers of a service, in the order of the shards; nothing when one of them has no address here.
+    pub fn of_service(&self, service: &str) -> Option<Vec<&Server>> {
+        self.topology.service(service).databases.iter().map(|range| self.servers.get(&range.server)).collect()
+    }
+
+    /// Every server with its name.
+    pub fn all(&self) -> impl Iterator<Item = (&String, &Server)> {
+        self.servers.iter()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.store.location()).finish()
+    }
+}

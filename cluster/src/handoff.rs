@@ -1,0 +1,314 @@
+//! Takes over and hands over shards as the view says.
+//!
+//! On a new view a node first lets go of what the view takes from it (stop accepting, finish, flush,
+//! forget) and only then acknowledges the view. What the view gives to it opens at once and buffers; it is
+//! claimed when every member that is not down has acknowledged the view, and serves when the claim row is
+//! durable. Callers meanwhile wait, either in the buffer of the new owner or, refused as moved by the old
+//! one, at their own node; both are bounded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::future::join_all;
+use ractor::{Actor, ActorRef};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::databases::{Databases, Server};
+use crate::journal::{ClaimError, Claimed, ShardNews, ShardOwner};
+use crate::membership::{Membership, NodeId, View};
+use crate::metrics;
+use crate::placement;
+use crate::reference::ShardId;
+use crate::region::{RegionActor, RegionMessage};
+use crate::runtime::Runtime;
+use crate::shard::{ShardMessage, ShardPlace};
+use crate::topology::Topology;
+
+/// How often what could not be done is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// How long a claim may take before the other shards go first.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a hand-over may take, in all, before the view is acknowledged without waiting further.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who owns what under one view.
+#[derive(Debug, Default)]
+pub(crate) struct Placement {
+    pub view_version: u64,
+    owners: HashMap<&'static str, Vec<Option<NodeId>>>,
+}
+
+/// The shards that are open on this node, serving or still being claimed.
+#[derive(Debug, Default)]
+pub(crate) struct OpenShards(RwLock<HashMap<ShardId, ActorRef<ShardMessage>>>);
+
+impl Placement {
+    pub(crate) fn of(view: &View, topology: &Topology, services: &[&'static str]) -> Self {
+        let owners = |service: &&'static str| {
+            (*service, placement::owners(view, service, topology.service(service).shard_count))
+        };
+        Self { view_version: view.version, owners: services.iter().map(owners).collect() }
+    }
+
+    pub(crate) fn owner(&self, shard: ShardId) -> Option<&NodeId> {
+        self.owners.get(shard.service)?.get(shard.number as usize)?.as_ref()
+    }
+
+    /// Every shard with its owner.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ShardId, Option<&NodeId>)> {
+        self.owners.iter().flat_map(|(service, owners)| {
+            owners.iter().zip(0u32..).map(|(owner, number)| (ShardId { service, number }, owner.as_ref()))
+        })
+    }
+}
+
+impl OpenShards {
+    pub(crate) fn get(&self, shard: ShardId) -> Option<ActorRef<ShardMessage>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<(ShardId, ActorRef<ShardMessage>)> {
+        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        open.iter().map(|(shard, actor)| (*shard, actor.clone())).collect()
+    }
+
+    fn insert(&self, shard: ShardId, actor: ActorRef<ShardMessage>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(shard, actor);
+    }
+
+    fn remove(&self, shard: ShardId) -> Option<ActorRef<ShardMessage>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&shard)
+    }
+}
+
+/// The task that does it; see the module.
+pub(crate) struct Handoff {
+    node: NodeId,
+    topology: Topology,
+    services: Vec<&'static str>,
+    databases: Arc<Databases>,
+    runtime: Arc<Runtime>,
+    membership: Arc<Membership>,
+    open: Arc<OpenShards>,
+    placement: watch::Sender<Arc<Placement>>,
+    regions: HashMap<&'static str, ActorRef<RegionMessage>>,
+    /// Claimed and serving.
+    serving: HashSet<ShardId>,
+    /// Stay closed until an operator has looked.
+    halted: BTreeSet<ShardId>,
+    failed: (mpsc::UnboundedSender<ShardId>, mpsc::UnboundedReceiver<ShardId>),
+    /// Where the reminders hear of shards that have just been claimed; bounded by the number of shards.
+    taken: mpsc::UnboundedSender<ShardId>,
+    /// How many shards serve, and how many should.
+    progress: watch::Sender<Progress>,
+}
+
+/// How far a node is with what the newest view gives to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub view_version: u64,
+    pub serving: usize,
+    pub wanted: usize,
+}
+
+impl Handoff {
+    #[allow(clippy::too_many_arguments, reason = "called once, by the node that is made of these")]
+    pub(crate) async fn start(
+        node: NodeId,
+        topology: Topology,
+        services: Vec<&'static str>,
+        databases: Arc<Databases>,
+        runtime: Arc<Runtime>,
+        membership: Arc<Membership>,
+        open: Arc<OpenShards>,
+        placement: watch::Sender<Arc<Placement>>,
+        taken: mpsc::UnboundedSender<ShardId>,
+    ) -> Result<(watch::Receiver<Progress>, JoinHandle<()>), ractor::SpawnErr> {
+        let failed = mpsc::unbounded_channel();
+        let mut regions = HashMap::new();
+        for service in &services {
+            let (region, _) = Actor::spawn(None, RegionActor, failed.0.clone()).await?;
+            regions.insert(*service, region);
+        }
+        let (progress, seen) = watch::channel(Progress::default());
+        let handoff = Self {
+            node,
+            topology,
+            services,
+            databases,
+            runtime,
+            membership,
+            open,
+            placement,
+            regions,
+            serving: HashSet::new(),
+            halted: BTreeSet::new(),
+            failed,
+            taken,
+            progress,
+        };
+        Ok((seen, tokio::spawn(handoff.run())))
+    }
+
+    async fn run(mut self) {
+        let mut views = self.membership.view();
+        let mut acknowledged = self.membership.all_acknowledged();
+        loop {
+            self.reconcile(&views.borrow_and_update().clone(), *acknowledged.borrow_and_update()).await;
+            let retry = tokio::time::sleep(RETRY);
+            tokio::select! {
+                changed = views.changed() => if changed.is_err() { return },
+                changed = acknowledged.changed() => if changed.is_err() { return },
+                Some(shard) = self.failed.1.recv() => self.forget(shard).await,
+                () = retry => {}
+            }
+        }
+    }
+
+    async fn reconcile(&mut self, view: &Arc<View>, acknowledged_version: u64) {
+        if self.placement.borrow().view_version != view.version {
+            let placement = Placement::of(view, &self.topology, &self.services);
+            self.placement.send_replace(Arc::new(placement));
+            self.runtime.set_feature_level(view.feature_level);
+        }
+        let placement = self.placement.borrow().clone();
+        let wanted: HashSet<ShardId> = placement
+            .all()
+            .filter(|(shard, owner)| *owner == Some(&self.node) && !self.halted.contains(shard))
+            .map(|(shard, _)| shard)
+            .collect();
+        let open = self.open.all();
+        let losing = open.iter().filter(|(shard, _)| !wanted.contains(shard)).map(|(shard, _)| *shard).collect();
+        self.release(losing).await;
+        self.membership.acknowledge(view.version).await;
+        for shard in &wanted {
+            if self.open.get(*shard).is_none() {
+                self.open(*shard).await;
+            }
+        }
+        if acknowledged_version >= view.version {
+            let waiting: Vec<ShardId> = wanted.iter().filter(|shard| !self.serving.contains(shard)).copied().collect();
+            if !waiting.is_empty() {
+                self.claim(waiting, view.version).await;
+            }
+        }
+        self.progress.send_if_modified(|progress| {
+            let now =
+                Progress { view_version: view.version, serving: self.serving.len(), wanted: wanted.len() };
+            std::mem::replace(progress, now) != now
+        });
+    }
+
+    /// Starts the shard's actor, which buffers until it is claimed.
+    async fn open(&mut self, shard: ShardId) {
+        let Some(server) = self.databases.of_shard(shard) else {
+            tracing::error!(%shard, "this node has no address of the shard's database");
+            self.halted.insert(shard);
+            return;
+        };
+        let Some(region) = self.regions.get(shard.service) else { return };
+        let Server { store, journal } = server.clone();
+        let place = Arc::new(ShardPlace::new(shard, store, journal, Arc::clone(&self.runtime)));
+        let (opened, actor) = oneshot::channel();
+        if region.cast(RegionMessage::Open { place, opened }).is_ok() {
+            if let Ok(actor) = actor.await {
+                self.open.insert(shard, actor);
+                self.runtime.shards_open.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    async fn claim(&mut self, shards: Vec<ShardId>, epoch: u64) {
+        let mut by_server: BTreeMap<String, (Server, Vec<(ShardId, ShardOwner)>)> = BTreeMap::new();
+        for shard in shards {
+            let (Some(server), Some(actor)) = (self.databases.of_shard(shard), self.open.get(shard)) else { continue };
+            let owner = self.owner(shard, actor);
+            let location = server.store.location().to_owned();
+            by_server.entry(location).or_insert_with(|| (server.clone(), Vec::new())).1.push((shard, owner));
+        }
+        let claims = by_server.into_values().map(|(server, shards)| async move {
+            match tokio::time::timeout(CLAIM_PATIENCE, server.journal.claim(&shards, epoch)).await {
+                Ok(answers) => answers,
+                Err(_) => {
+                    tracing::warn!(database = server.store.location(), "claims take long and are tried again");
+                    Vec::new()
+                }
+            }
+        });
+        for answer in join_all(claims).await.into_iter().flatten() {
+            match answer {
+                Ok(claimed) => self.opened(claimed),
+                Err(ClaimError::Superseded { shard, writer, epoch }) => {
+                    tracing::info!(%shard, writer, epoch, "a later view gave the shard to another node");
+                    self.membership.poke();
+                }
+                Err(error @ ClaimError::Regressed { shard, .. }) => {
+                    tracing::error!(%error, "a shard is halted");
+                    self.halted.insert(shard);
+                    self.release(vec![shard]).await;
+                }
+                Err(error @ ClaimError::Unavailable { .. }) => tracing::warn!(%error, "a claim is tried again"),
+            }
+        }
+    }
+
+    fn owner(&self, shard: ShardId, actor: ActorRef<ShardMessage>) -> ShardOwner {
+        let failed = self.failed.0.clone();
+        ShardOwner::new(move |news| {
+            // A shard that has just stopped needs no news.
+            let _ = actor.cast(ShardMessage::News(news));
+            if news == ShardNews::Lost {
+                let _ = failed.send(shard);
+            }
+        })
+    }
+
+    fn opened(&mut self, claimed: Claimed) {
+        let Some(actor) = self.open.get(claimed.shard) else { return };
+        let message = ShardMessage::Opened { term: claimed.term, last_time: claimed.last_time };
+        if actor.cast(message).is_ok() && self.serving.insert(claimed.shard) {
+            metrics::serving(claimed.shard.service, 1);
+            // The reminders end with the node.
+            let _ = self.taken.send(claimed.shard);
+        }
+    }
+
+    /// Hands shards over, side by side.
+    async fn release(&mut self, shards: Vec<ShardId>) {
+        let releases = shards.iter().filter_map(|shard| {
+            let actor = self.open.get(*shard)?;
+            let (done, released) = oneshot::channel();
+            actor.cast(ShardMessage::Release(done)).ok()?;
+            Some(tokio::time::timeout(RELEASE_PATIENCE, released))
+        });
+        join_all(releases).await;
+        for shard in shards {
+            self.closed(shard);
+        }
+    }
+
+    /// A shard failed or was lost: it is opened anew if the view still gives it to this node.
+    async fn forget(&mut self, shard: ShardId) {
+        if let Some(server) = self.databases.of_shard(shard) {
+            let close = server.journal.close(shard);
+            // Closing late is harmless: the next claim brings a new term.
+            let _ = tokio::time::timeout(Duration::from_millis(100), close).await;
+        }
+        self.closed(shard);
+        self.membership.poke();
+    }
+
+    fn closed(&mut self, shard: ShardId) {
+        if self.serving.remove(&shard) {
+            metrics::serving(shard.service, -1);
+        }
+        if let Some(actor) = self.open.remove(shard) {
+            self.runtime.shards_open.fetch_sub(1, Ordering::Relaxed);
+            // Draining answers what is still in its mailbox.
+            let _ = actor.drain();
+        }
+    }
+}

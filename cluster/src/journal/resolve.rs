@@ -1,0 +1,206 @@
+//! What follows when a commit did not simply succeed, and how a shard is taken in the first place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::reference::ShardId;
+use crate::store::{Batch, CLAIM, CommitError, JournalRow, StoreError};
+use crate::time::Timestamp;
+
+use super::batch::{Numbered, Position, empty_row};
+use super::lane::Lane;
+use super::submission::{ClaimAnswers, ShardOwner};
+use super::{ClaimError, Claimed};
+
+/// How often a claim is tried anew after it collided or its session was lost.
+const CLAIM_ATTEMPTS_MAX: u32 = 8;
+
+impl Lane {
+    /// Which shards of a batch that collided belong to somebody else: those with a row where the batch
+    /// would have written. Nothing ever deletes the last row, so what is seen here stays true.
+    pub(super) async fn lost_shards(&mut self, numbered: &Numbered) -> Result<Vec<ShardId>, StoreError> {
+        let mut by_service: BTreeMap<&'static str, Vec<u32>> = BTreeMap::new();
+        for (shard, _) in &numbered.first_rows {
+            by_service.entry(shard.service).or_default().push(shard.number);
+        }
+        let mut lost = Vec::new();
+        for (service, numbers) in by_service {
+            let last_rows = self.store.last_rows(service, &numbers).await?;
+            for (shard, first) in numbered.first_rows.iter().filter(|(shard, _)| shard.service == service) {
+                if last_rows.iter().any(|last| last.shard == shard.number && last.seq >= first.seq) {
+                    lost.push(*shard);
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Settles a batch whose outcome is unknown, by a claim of its first seq and never by looking: a look
+    /// can't tell a batch that will never arrive from one that is still on its way.
+    ///
+    /// A transaction is all or none, so its first row decides for the whole. True: it is there. False: it
+    /// never will be, and what is still ours may be sent again.
+    pub(super) async fn has_landed(&mut self, numbered: &Numbered) -> bool {
+        let Some((shard, first)) = numbered.first_rows.first() else { return false };
+        let nonce = nonce();
+        let mut probe = empty_row(*shard, first.seq, first.epoch, &self.writer, CLAIM);
+        probe.command_id.clone_from(&nonce);
+        let batch = Batch { journal: vec![(shard.service, probe)], states: Vec::new() };
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let found = match self.commit(&batch).await {
+                Ok(()) => Found::OurClaim,
+                Err(CommitError::Collision) => self.who_wrote(*shard, first, &nonce).await,
+                Err(error) => {
+                    tracing::warn!(%shard, seq = first.seq, %error, "an unknown outcome can't be settled yet");
+                    Found::Unreadable
+                }
+            };
+            match found {
+                Found::TheBatch => return true,
+                Found::OurClaim => {
+                    if let Some(open) = self.open.get_mut(shard) {
+                        open.position.next_seq = first.seq + 1;
+                    }
+                    self.known_seqs.insert(*shard, first.seq);
+                    return false;
+                }
+                Found::Another => {
+                    self.drop_shards(&[*shard], Vec::new());
+                    return false;
+                }
+                Found::Unreadable => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    async fn who_wrote(&mut self, shard: ShardId, first: &JournalRow, nonce: &str) -> Found {
+        match self.store.journal_row(shard.service, shard.number, first.seq).await {
+            Ok(Some(row)) if row.event_type == CLAIM && row.command_id == nonce => Found::OurClaim,
+            Ok(Some(row)) if is_same(&row, first) => Found::TheBatch,
+            Ok(_) => Found::Another,
+            Err(_) => Found::Unreadable,
+        }
+    }
+
+    /// Takes shards: a claim row at the next seq of each, in one transaction.
+    pub(super) async fn claim(&mut self, shards: Vec<(ShardId, ShardOwner)>, epoch: u64) -> ClaimAnswers {
+        let nonce = nonce();
+        let mut answers: HashMap<ShardId, Result<Claimed, ClaimError>> = HashMap::new();
+        let mut cause = String::from("the claim kept colliding");
+        for attempt in 0..CLAIM_ATTEMPTS_MAX {
+            let waiting: Vec<_> = shards.iter().filter(|(shard, _)| !answers.contains_key(shard)).cloned().collect();
+            if waiting.is_empty() {
+                break;
+            }
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(20 << attempt.min(4))).await;
+            }
+            match self.claim_once(&waiting, epoch, &nonce, &mut answers).await {
+                Ok(()) => {}
+                Err(CommitError::NotBegun(error)) => {
+                    cause = error.to_string();
+                    break;
+                }
+                Err(error) => cause = error.to_string(),
+            }
+        }
+        shards
+            .iter()
+            .map(|(shard, _)| {
+                let unanswered = || Err(ClaimError::Unavailable { shard: *shard, cause: cause.clone() });
+                answers.remove(shard).unwrap_or_else(unanswered)
+            })
+            .collect()
+    }
+
+    async fn claim_once(
+        &mut self,
+        shards: &[(ShardId, ShardOwner)],
+        epoch: u64,
+        nonce: &str,
+        answers: &mut HashMap<ShardId, Result<Claimed, ClaimError>>,
+    ) -> Result<(), CommitError> {
+        let last_rows = self.last_rows_of(shards).await.map_err(CommitError::NotBegun)?;
+        let mut batch = Batch::default();
+        let mut claimed = Vec::new();
+        for (shard, owner) in shards {
+            let last = last_rows.get(shard);
+            let last_seq = last.map_or(0, |row| row.seq);
+            let known_seq = self.known_seqs.get(shard).copied().unwrap_or(0);
+            let last_time = last.map_or(Timestamp(0), |row| row.occurred_at);
+            let position = |next_seq| Position { epoch, next_seq };
+            match last {
+                _ if last_seq < known_seq => {
+                    tracing::error!(%shard, last_seq, known_seq, "the database went back in time; the shard stays closed");
+                    answers.insert(*shard, Err(ClaimError::Regressed { shard: *shard, last_seq, known_seq }));
+                }
+                Some(row) if row.event_type == CLAIM && row.command_id == nonce => {
+                    let term = self.opened(*shard, position(last_seq + 1), owner.clone());
+                    answers.insert(*shard, Ok(Claimed { shard: *shard, term, last_time }));
+                }
+                Some(row) if row.epoch > epoch || (row.epoch == epoch && row.writer != self.writer) => {
+                    let (writer, epoch) = (row.writer.to_string(), row.epoch);
+                    answers.insert(*shard, Err(ClaimError::Superseded { shard: *shard, writer, epoch }));
+                }
+                _ => {
+                    let mut row = empty_row(*shard, last_seq + 1, epoch, &self.writer, CLAIM);
+                    nonce.clone_into(&mut row.command_id);
+                    row.occurred_at = row.occurred_at.max(last_time);
+                    claimed.push((*shard, owner.clone(), position(last_seq + 2), row.occurred_at));
+                    batch.journal.push((shard.service, row));
+                }
+            }
+        }
+        #[cfg(test)]
+        if self.claims_omitted {
+            batch.journal.clear();
+            claimed.iter_mut().for_each(|(_, _, position, _)| position.next_seq -= 1);
+        }
+        if !batch.journal.is_empty() {
+            self.commit(&batch).await?;
+        }
+        for (shard, owner, position, last_time) in claimed {
+            let term = self.opened(shard, position, owner);
+            answers.insert(shard, Ok(Claimed { shard, term, last_time }));
+        }
+        Ok(())
+    }
+
+    async fn last_rows_of(&mut self, shards: &[(ShardId, ShardOwner)]) -> Result<HashMap<ShardId, JournalRow>, StoreError> {
+        let mut by_service: BTreeMap<&'static str, Vec<u32>> = BTreeMap::new();
+        for (shard, _) in shards {
+            by_service.entry(shard.service).or_default().push(shard.number);
+        }
+        let mut last_rows = HashMap::with_capacity(shards.len());
+        for (service, numbers) in by_service {
+            for row in self.store.last_rows(service, &numbers).await? {
+                last_rows.insert(ShardId { service, number: row.shard }, row);
+            }
+        }
+        Ok(last_rows)
+    }
+}
+
+enum Found {
+    TheBatch,
+    OurClaim,
+    Another,
+    Unreadable,
+}
+
+fn is_same(row: &JournalRow, sent: &JournalRow) -> bool {
+    row.writer == sent.writer
+        && row.epoch == sent.epoch
+        && row.event_type == sent.event_type
+        && row.entity == sent.entity
+        && row.entity_version == sent.entity_version
+        && row.command_id == sent.command_id
+}
+
+fn nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

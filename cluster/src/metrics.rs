@@ -1,0 +1,110 @@
+//! Every metric of this crate: name, labels, help. Labels are types and places, never ids.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets};
+
+use crate::reference::Kind;
+use crate::store::{CommitError, Store};
+
+/// All metrics of the process; the gateway adds its own and prints them.
+pub static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
+
+static COMMITS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_journal_commits_total", "Transactions by outcome.", &["outcome"]));
+static COMMANDS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_journal_commands_total", "Decisions and waiting reads released.", &["database"]));
+static ROWS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_journal_rows_total", "Journal rows committed.", &["database"]));
+static COMMIT_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
+    histogram("nakku_journal_commit_seconds", "Time of one transaction.", exponential_buckets(0.000_25, 2.0, 15))
+});
+static BATCH_COMMANDS: LazyLock<Histogram> = LazyLock::new(|| {
+    histogram("nakku_journal_batch_commands", "Decisions in one transaction.", exponential_buckets(1.0, 2.0, 10))
+});
+static ASKS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "nakku_asks_total",
+        "Commands executed on this node, by kind and outcome.",
+        &["service", "entity", "outcome"],
+    )
+});
+static LOADED: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("nakku_entities_loaded", "Entities in memory.", &["service"]));
+static RESTARTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("nakku_entity_restarts_total", "Entities that failed and were restarted.", &["service", "entity"])
+});
+static SHARDS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("nakku_shards_serving", "Shards that this node serves.", &["service"]));
+static EFFECTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "nakku_effects_total",
+        "Effects of entities by kind, step and outcome of the attempt.",
+        &["kind", "step", "outcome"],
+    )
+});
+
+pub(crate) fn committed(store: &Arc<dyn Store>, commands: usize, rows: usize, took: Duration) {
+    COMMITS.with_label_values(&["committed"]).inc();
+    COMMANDS.with_label_values(&[store.location()]).inc_by(commands as u64);
+    ROWS.with_label_values(&[store.location()]).inc_by(rows as u64);
+    COMMIT_SECONDS.observe(took.as_secs_f64());
+    #[allow(clippy::cast_precision_loss, reason = "batches are small")]
+    BATCH_COMMANDS.observe(commands as f64);
+}
+
+pub(crate) fn commit_failed(error: &CommitError) {
+    let outcome = match error {
+        CommitError::Collision => "collision",
+        CommitError::Repeat(_) => "repeat",
+        CommitError::Unknown(_) => "unknown",
+        CommitError::NotBegun(_) => "not_begun",
+        CommitError::Refused(_) => "refused",
+    };
+    COMMITS.with_label_values(&[outcome]).inc();
+}
+
+pub(crate) fn asked(kind: Kind, outcome: &str) {
+    ASKS.with_label_values(&[kind.service, kind.entity, outcome]).inc();
+}
+
+pub(crate) fn loaded(service: &str, change: i64) {
+    LOADED.with_label_values(&[service]).add(change);
+}
+
+pub(crate) fn loaded_count(service: &str) -> i64 {
+    LOADED.with_label_values(&[service]).get()
+}
+
+pub(crate) fn restarted(kind: Kind) {
+    RESTARTS.with_label_values(&[kind.service, kind.entity]).inc();
+}
+
+pub(crate) fn serving(service: &str, change: i64) {
+    SHARDS.with_label_values(&[service]).add(change);
+}
+
+pub(crate) fn effect(kind: &str, step: &str, outcome: &str) {
+    EFFECTS.with_label_values(&[kind, step, outcome]).inc();
+}
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let metric = IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are constants");
+    REGISTRY.register(Box::new(metric.clone())).expect("each metric is registered once");
+    metric
+}
+
+fn gauge(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let metric = IntGaugeVec::new(Opts::new(name, help), labels).expect("metric names are constants");
+    REGISTRY.register(Box::new(metric.clone())).expect("each metric is registered once");
+    metric
+}
+
+fn histogram(name: &str, help: &str, buckets: prometheus::Result<Vec<f64>>) -> Histogram {
+    let buckets = buckets.expect("bucket bounds are constants");
+    let metric =
+        Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("metric names are constants");
+    REGISTRY.register(Box::new(metric.clone())).expect("each metric is registered once");
+    metric
+}

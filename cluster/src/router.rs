@@ -1,0 +1,295 @@
+//! Carries an ask to the owner of its target's shard, here or on another node, and repeats it while the
+//! shard moves.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{Semaphore, watch};
+
+use crate::ask::Ask;
+use crate::databases::Databases;
+use crate::error::Failure;
+use crate::handle::{Outcome, Router};
+use crate::handoff::{OpenShards, Placement};
+use crate::journal::ReplyTo;
+use crate::link::{Inbound, LinkFailure, Links, Request};
+use crate::membership::{Membership, NodeId};
+use crate::query::{PAGE_MAX, Query};
+use crate::reference::{Address, ShardId};
+use crate::runtime::Runtime;
+use crate::shard::{Delivery, ShardMessage};
+use crate::status::ClusterStatus;
+use crate::store::{ListedRow, StateTable, StoreError};
+use crate::topology::{Topology, shard_of};
+use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireList};
+
+/// The first pause before an ask is repeated; it doubles up to [`PAUSE_MAX`]. A new placement ends it.
+const PAUSE_FIRST: Duration = Duration::from_millis(4);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// The longest body of a command or reply.
+pub const COMMAND_BYTES_MAX: usize = 512 * 1024;
+/// The longest chain of callers.
+pub const CHAIN_MAX: usize = 16;
+
+pub(crate) struct NodeRouter {
+    pub node: NodeId,
+    pub runtime: Arc<Runtime>,
+    pub topology: Topology,
+    pub services: HashMap<String, &'static str>,
+    pub placement: watch::Receiver<Arc<Placement>>,
+    pub open: Arc<OpenShards>,
+    pub databases: Arc<Databases>,
+    pub links: OnceLock<Arc<Links>>,
+    pub membership: OnceLock<Arc<Membership>>,
+    /// Asks that wait here for a shard that moves.
+    pub held: Semaphore,
+    pub ready: watch::Receiver<bool>,
+    pub tables: HashMap<String, StateTable>,
+}
+
+#[async_trait]
+impl Router for NodeRouter {
+    async fn ask(&self, target: Address, command: Vec<u8>, ask: Ask) -> Outcome {
+        let deadline = Instant::now() + ask.deadline;
+        let shard = match self.check(&target, &command, &ask) {
+            Ok(shard) => shard,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let call = WireAsk {
+            kind: target.kind.to_string(),
+            key: target.key,
+            once: ask.once,
+            chain: ask.chain,
+            deadline_ms: 0,
+        };
+        let command = Bytes::from(command);
+        let mut placement = self.placement.clone();
+        let mut held = None;
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let failure = match self.attempt(shard, &call, &command, ask.traceparent.as_deref(), deadline).await {
+                // Moved has not been executed; an unknown outcome may be repeated because commands are
+                // idempotent, by business key or by id.
+                Outcome::Failed(failure @ (Failure::Moved { .. } | Failure::TimedOut)) => failure,
+                settled => return settled,
+            };
+            if Instant::now() + pause >= deadline {
+                return Outcome::Failed(match failure {
+                    Failure::Moved { shard } => Failure::Unavailable { what: shard, retry_after_ms: 1000 },
+                    other => other,
+                });
+            }
+            if held.is_none() {
+                match self.held.try_acquire() {
+                    Ok(permit) => held = Some(permit),
+                    Err(_) => {
+                        let queue = "asks that wait for moving shards".into();
+                        return Outcome::Failed(Failure::Overloaded { queue, retry_after_ms: 500 });
+                    }
+                }
+            }
+            // Either the placement changes or the pause ends; both are reasons to look again.
+            let _ = tokio::time::timeout(pause, placement.changed()).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn list(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
+        if self.databases.of_service(table.kind.service).is_some() {
+            return self.list_here(table, query).await;
+        }
+        let view = self.membership.get().map(|membership| membership.view().borrow().clone());
+        let members = view.iter().flat_map(|view| view.eligible(table.kind.service)).map(|member| &member.node);
+        let list = WireList::new(table.kind.to_string(), query);
+        let mut last = Failure::Unavailable { what: format!("service {}", table.kind.service), retry_after_ms: 1000 };
+        for member in members {
+            match self.call(member, WireCall::List(list.clone()), Bytes::new(), None, Duration::from_secs(2)).await {
+                Ok(WireAnswer::Rows { rows }) => return Ok(rows.into_iter().map(Into::into).collect()),
+                Ok(WireAnswer::Failed { failure }) => last = failure,
+                Ok(_) => last = Failure::Invalid { reason: "the node answered something else".into() },
+                Err(failure) => tracing::debug!(%member, %failure, "a list was not answered"),
+            }
+        }
+        Err(last)
+    }
+
+    async fn status(&self) -> ClusterStatus {
+        crate::node::status::of(self)
+    }
+
+    fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+}
+
+impl NodeRouter {
+    fn check(&self, target: &Address, command: &[u8], ask: &Ask) -> Result<ShardId, Failure> {
+        if ask.chain.contains(target) {
+            let path = ask.chain.iter().chain([target]).map(ToString::to_string).collect();
+            return Err(Failure::Cycle { path });
+        }
+        if ask.chain.len() >= CHAIN_MAX {
+            return Err(Failure::Invalid { reason: format!("more than {CHAIN_MAX} entities wait for each other") });
+        }
+        if command.len() > COMMAND_BYTES_MAX {
+            let reason = format!("a command of {} bytes is larger than {COMMAND_BYTES_MAX}", command.len());
+            return Err(Failure::Invalid { reason });
+        }
+        self.shard_of(&target.kind, &target.key)
+    }
+
+    fn shard_of(&self, kind: &str, key: &crate::reference::Key) -> Result<ShardId, Failure> {
+        let service = kind.split('.').next().and_then(|name| self.services.get(name));
+        let Some(service) = service.filter(|_| self.tables.contains_key(kind)) else {
+            return Err(Failure::Invalid { reason: format!("no entity is called {kind}") });
+        };
+        Ok(ShardId { service, number: shard_of(key, self.topology.service(service).shard_count) })
+    }
+
+    /// One try, at the present owner.
+    async fn attempt(
+        &self,
+        shard: ShardId,
+        call: &WireAsk,
+        command: &Bytes,
+        traceparent: Option<&str>,
+        deadline: Instant,
+    ) -> Outcome {
+        let owner = self.placement.borrow().owner(shard).cloned();
+        let left = deadline.saturating_duration_since(Instant::now());
+        match owner {
+            None => Outcome::Failed(Failure::Moved { shard: shard.to_string() }),
+            Some(owner) if owner == self.node => self.deliver(shard, call, command, traceparent, left).await,
+            Some(owner) => {
+                let mut call = call.clone();
+                call.deadline_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                match self.call(&owner, WireCall::Ask(call), command.clone(), traceparent, left).await {
+                    Ok(answer) => answer.into_outcome(),
+                    Err(failure) => Outcome::Failed(failure_of(failure, shard)),
+                }
+            }
+        }
+    }
+
+    /// Hands a command to an open shard of this node and waits for the answer.
+    async fn deliver(
+        &self,
+        shard: ShardId,
+        call: &WireAsk,
+        command: &[u8],
+        traceparent: Option<&str>,
+        left: Duration,
+    ) -> Outcome {
+        let moved = || Outcome::Failed(Failure::Moved { shard: shard.to_string() });
+        let Some(actor) = self.open.get(shard) else { return moved() };
+        let Some(entity_type) = self.runtime.entity_type(&call.kind) else { return moved() };
+        let Ok(_permit) = self.runtime.in_flight.try_acquire() else {
+            let queue = "commands under way on this node".into();
+            return Outcome::Failed(Failure::Overloaded { queue, retry_after_ms: 200 });
+        };
+        let (reply, answer) = ReplyTo::channel();
+        let delivery = Box::new(Delivery {
+            command: command.to_vec(),
+            once: call.once.clone(),
+            traceparent: traceparent.unwrap_or_default().to_owned(),
+            deadline: Instant::now() + left,
+            reply,
+        });
+        let message = ShardMessage::Deliver { entity_type: Arc::clone(entity_type), key: call.key.clone(), delivery };
+        if actor.cast(message).is_err() {
+            return moved();
+        }
+        match tokio::time::timeout(left, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Outcome::Failed(Failure::TimedOut),
+        }
+    }
+
+    async fn call(
+        &self,
+        to: &NodeId,
+        call: WireCall,
+        body: Bytes,
+        traceparent: Option<&str>,
+        left: Duration,
+    ) -> Result<WireAnswer, LinkFailure> {
+        let links = self.links.get().ok_or(LinkFailure::NotConnected)?;
+        let request = Request {
+            service: Arc::from(call.service()),
+            header: wire::encode(&call),
+            body,
+            traceparent: traceparent.map(ToOwned::to_owned),
+            epoch: self.placement.borrow().view_version,
+        };
+        let answer = links.request(to, request, left).await?;
+        Ok(wire::decode_answer(&answer))
+    }
+
+    async fn list_here(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
+        let servers = self.databases.of_service(table.kind.service).unwrap_or_default();
+        let query = Query { limit: query.limit.clamp(1, PAGE_MAX), ..query.clone() };
+        let mut rows = Vec::new();
+        for server in servers {
+            rows.extend(server.store.list(&table, &query).await.map_err(|error| match error {
+                StoreError::Unavailable { location, .. } => {
+                    Failure::Unavailable { what: format!("database {location}"), retry_after_ms: 1000 }
+                }
+                StoreError::Refused { cause, .. } => Failure::Invalid { reason: cause },
+            })?);
+        }
+        rows.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        rows.truncate(query.limit as usize);
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl Inbound for NodeRouter {
+    async fn request(&self, _from: &NodeId, request: Request) -> Bytes {
+        let answer = match wire::decode_call(&request.header) {
+            Err(failure) => WireAnswer::Failed { failure },
+            Ok(WireCall::Ask(call)) => match self.shard_of(&call.kind, &call.key) {
+                Err(failure) => WireAnswer::Failed { failure },
+                Ok(shard) => {
+                    let left = Duration::from_millis(call.deadline_ms);
+                    let traceparent = request.traceparent.as_deref();
+                    self.deliver(shard, &call, &request.body, traceparent, left).await.into()
+                }
+            },
+            Ok(WireCall::List(list)) => match self.tables.get(&list.kind) {
+                None => WireAnswer::Failed { failure: Failure::Invalid { reason: format!("no {}", list.kind) } },
+                Some(table) => match list.query(table) {
+                    Err(failure) => WireAnswer::Failed { failure },
+                    Ok(query) => match self.list_here(*table, &query).await {
+                        Ok(rows) => WireAnswer::Rows { rows: rows.into_iter().map(Into::into).collect() },
+                        Err(failure) => WireAnswer::Failed { failure },
+                    },
+                },
+            },
+        };
+        wire::encode(&answer)
+    }
+
+    fn notice(&self, _from: &NodeId, _notice: Bytes) {
+        if let Some(membership) = self.membership.get() {
+            membership.poke();
+        }
+    }
+}
+
+fn failure_of(failure: LinkFailure, shard: ShardId) -> Failure {
+    match failure {
+        LinkFailure::OutcomeUnknown | LinkFailure::TimedOut => Failure::TimedOut,
+        LinkFailure::Overloaded { .. } => Failure::Overloaded { queue: "link".into(), retry_after_ms: 200 },
+        LinkFailure::TooLarge { bytes, bytes_max } => {
+            Failure::Invalid { reason: format!("{bytes} bytes do not fit a message of {bytes_max}") }
+        }
+        LinkFailure::NotConnected | LinkFailure::NotSent | LinkFailure::Refused(_) => {
+            Failure::Moved { shard: shard.to_string() }
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! One loaded entity as a ractor actor: takes commands one at a time, decides, and hands what it decided to
+//! the journal. It never waits for a commit before the next decision.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor_cluster::RactorMessage;
+
+use crate::ask::Once;
+use crate::entity::Context;
+use crate::error::Failure;
+use crate::handle::Outcome;
+use crate::instance::{Decided, EffectId, EntityType, Instance, Pending};
+use crate::journal::{Durable, NewRow, Permit, Release, ReplyTo, Submission};
+use crate::metrics;
+use crate::reference::{Address, Key};
+use crate::store::{StateRow, StateWrite, StoredEntity};
+use crate::time::Timestamp;
+
+use super::effects::{self, EffectRun};
+use super::{ShardMessage, ShardPlace};
+
+/// How long the owner alone looks after an effect before whoever scans the table may take it for
+/// forgotten.
+pub const EFFECT_GRACE: Duration = Duration::from_secs(3);
+/// After a failed load, how long commands are refused without asking the database again.
+const LOAD_PAUSE: Duration = Duration::from_millis(200);
+
+/// What an entity's actor is told.
+#[derive(RactorMessage)]
+pub(super) enum EntityMessage {
+    /// A command from outside.
+    Command(Box<Delivery>),
+    /// Something that was handed to the journal is durable.
+    Durable,
+    /// An effect has its answers, or gives up: a command for the entity itself.
+    Effect { id: EffectId, attempts: u32, command: Vec<u8> },
+    /// The time to wake may have come.
+    Wake,
+    /// Stop if nothing is in flight.
+    Passivate,
+}
+
+/// A command on its way to its entity.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// The command as JSON.
+    pub command: Vec<u8>,
+    /// Set for edge commands that must be executed at most once.
+    pub once: Option<Once>,
+    /// May be empty.
+    pub traceparent: String,
+    /// After this nobody waits any more: it is not executed.
+    pub deadline: Instant,
+    /// Where the answer goes.
+    pub reply: ReplyTo,
+}
+
+pub(super) struct EntityActor;
+
+/// What an entity's actor is started with.
+pub(super) struct EntityArguments {
+    pub place: Arc<ShardPlace>,
+    pub term: u64,
+    pub entity_type: Arc<dyn EntityType>,
+    pub key: Key,
+    pub depth: Arc<AtomicU32>,
+    pub shard: ActorRef<ShardMessage>,
+    /// Earlier decisions may still be on their way to the database: wait for them before loading.
+    pub after_failure: bool,
+}
+
+pub(super) struct EntityState {
+    arguments: EntityArguments,
+    live: Option<Box<Live>>,
+    load_failed: Option<Instant>,
+}
+
+/// An entity in memory.
+struct Live {
+    instance: Box<dyn Instance>,
+    version: u64,
+    durable: Arc<Durable>,
+    /// What is outstanding once the version in front of it is durable.
+    staged: VecDeque<(u64, Pending)>,
+    running: HashMap<EffectId, EffectRun>,
+}
+
+/// What a decision is made for.
+struct Cause {
+    command_id: String,
+    traceparent: String,
+    once: Option<Once>,
+    reply: Option<ReplyTo>,
+}
+
+impl Actor for EntityActor {
+    type Msg = EntityMessage;
+    type State = EntityState;
+    type Arguments = EntityArguments;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        arguments: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        metrics::loaded(arguments.entity_type.kind().service, 1);
+        Ok(EntityState { arguments, live: None, load_failed: None })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let EntityMessage::Command(_) = message {
+            state.arguments.depth.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let EntityMessage::Passivate = message {
+            state.passivate(&myself);
+            return Ok(());
+        }
+        if state.live.is_none() {
+            // Boxed: loading is rare and its future large.
+            if let Err(failure) = Box::pin(state.load(&myself)).await? {
+                if let EntityMessage::Command(delivery) = message {
+                    delivery.reply.fail(failure);
+                }
+                return Ok(());
+            }
+        }
+        match message {
+            EntityMessage::Command(delivery) => state.command(&myself, *delivery)?,
+            EntityMessage::Effect { id, attempts, command } => {
+                Box::pin(state.effect_answered(&myself, id, attempts, command)).await?;
+            }
+            EntityMessage::Durable => state.start_effects(&myself),
+            EntityMessage::Wake => Box::pin(state.wake(&myself)).await?,
+            EntityMessage::Passivate => {}
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Self::Msg>, _: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        _event: SupervisionEvent,
+        _state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+impl Drop for EntityState {
+    fn drop(&mut self) {
+        metrics::loaded(self.arguments.entity_type.kind().service, -1);
+        if let Some(live) = &mut self.live {
+            live.running.values_mut().for_each(EffectRun::stop);
+        }
+    }
+}
+
+impl EntityState {
+    /// Reads head and parts. The outer error is for what reading again won't cure.
+    async fn load(&mut self, myself: &ActorRef<EntityMessage>) -> Result<Result<(), Failure>, ActorProcessingErr> {
+        let arguments = &mut self.arguments;
+        let place = &arguments.place;
+        let unavailable = || Failure::Unavailable { what: "database".into(), retry_after_ms: 1000 };
+        if self.load_failed.is_some_and(|at| at.elapsed() < LOAD_PAUSE) {
+            return Ok(Err(unavailable()));
+        }
+        if std::mem::take(&mut arguments.after_failure) {
+            place.journal.barrier(place.shard).await;
+        }
+        let table = arguments.entity_type.table();
+        let stored = match place.store.load(&table, place.shard.number, &arguments.key).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(entity = %self.address(), %error, "an entity could not be loaded");
+                self.load_failed = Some(Instant::now());
+                return Ok(Err(unavailable()));
+            }
+        };
+        self.load_failed = None;
+        let (instance, stored) = match stored {
+            None => (arguments.entity_type.create(), StoredEntity::default()),
+            Some(stored) => (arguments.entity_type.restore(&stored)?, stored),
+        };
+        let durable = Durable::default();
+        durable.version.store(stored.version, Ordering::Relaxed);
+        durable.seq.store(stored.seq, Ordering::Relaxed);
+        let pending = instance.outstanding();
+        let mut live = Box::new(Live {
+            instance,
+            version: stored.version,
+            durable: Arc::new(durable),
+            staged: VecDeque::new(),
+            running: HashMap::new(),
+        });
+        if !pending.effects.is_empty() {
+            live.staged.push_back((stored.version, pending));
+        }
+        self.live = Some(live);
+        self.start_effects(myself);
+        Ok(Ok(()))
+    }
+
+    fn command(&mut self, myself: &ActorRef<EntityMessage>, delivery: Delivery) -> Result<(), ActorProcessingErr> {
+        if delivery.deadline <= Instant::now() {
+            delivery.reply.fail(Failure::TimedOut);
+            return Ok(());
+        }
+        let permit = match self.arguments.place.journal.reserve(self.arguments.place.shard) {
+            Ok(permit) => permit,
+            Err(failure) => {
+                delivery.reply.fail(failure);
+                return Ok(());
+            }
+        };
+        let command_id = delivery.once.as_ref().map(|once| once.id.clone()).unwrap_or_default();
+        let cause =
+            Cause { command_id, traceparent: delivery.traceparent, once: delivery.once, reply: Some(delivery.reply) };
+        self.decide(myself, permit, &delivery.command, cause).map(|_| ())
+    }
+
+    /// Decides one command and hands the outcome to the journal; says whether the state moved.
+    fn decide(
+        &mut self,
+        myself: &ActorRef<EntityMessage>,
+        permit: Permit,
+        command: &[u8],
+        mut cause: Cause,
+    ) -> Result<bool, ActorProcessingErr> {
+        let arguments = &self.arguments;
+        let place = &arguments.place;
+        let live = self.live.as_mut().expect("commands are decided after loading");
+        let mut context =
+            Context::new(arguments.key.clone(), place.now(), live.version, place.feature_level(), rand::random());
+        let once = cause.once.as_ref();
+        let kind = arguments.entity_type.kind();
+        let decided = catch_unwind(AssertUnwindSafe(|| live.instance.decide(command, once, &mut context)));
+        let Ok(decided) = decided else {
+            metrics::asked(kind, "panic");
+            if let Some(reply) = cause.reply.take() {
+                reply.fail(Failure::Moved { shard: place.shard.to_string() });
+            }
+            return Err(format!("{} panicked while it decided", self.address()).into());
+        };
+        let (outcome, label, events) = match decided {
+            Decided::Accepted { events, reply } => {
+                let entity_version = live.version + events.len() as u64;
+                (Outcome::Reply { json: reply, entity_version }, "accepted", events)
+            }
+            Decided::Rejected(json) => {
+                (Outcome::Rejected { json, entity_version: live.version }, "rejected", Vec::new())
+            }
+            Decided::Failed(failure) => (Outcome::Failed(failure), "failed", Vec::new()),
+        };
+        metrics::asked(kind, label);
+        if events.is_empty() {
+            self.answer(permit, cause.reply, outcome);
+            return Ok(false);
+        }
+        let rows = events.into_iter().zip(live.version + 1..).map(|((event_type, payload), entity_version)| NewRow {
+            entity_version,
+            command_id: cause.command_id.clone(),
+            event_type,
+            payload,
+            occurred_at: context.now,
+            traceparent: cause.traceparent.clone(),
+        });
+        let rows: Vec<NewRow> = rows.collect();
+        live.version += rows.len() as u64;
+        let head = live.instance.head_row();
+        if !head.fits() {
+            if let Some(reply) = cause.reply.take() {
+                reply.fail(Failure::Invalid { reason: format!("the state of {} would be too large", kind) });
+            }
+            tracing::error!(entity = %self.address(), bytes = head.data.len(), "a decision made the head too large");
+            self.live = None;
+            self.arguments.after_failure = true;
+            return Ok(false);
+        }
+        let states = self.write(head, context.now);
+        let live = self.live.as_ref().expect("still loaded");
+        let nudge: Option<Box<dyn FnOnce() + Send>> = (!live.staged.is_empty()).then(|| {
+            let myself = myself.clone();
+            Box::new(move || drop(myself.cast(EntityMessage::Durable))) as Box<dyn FnOnce() + Send>
+        });
+        let release = Release { reply: cause.reply.map(|reply| (reply, outcome)), nudge };
+        permit.submit(self.submission(rows, states, release, false));
+        Ok(true)
+    }
+
+    /// State rows of a decision; stages what it leaves outstanding.
+    fn write(&mut self, mut head: StateRow, now: Timestamp) -> Vec<StateWrite> {
+        let live = self.live.as_mut().expect("written after a decision");
+        let pending = live.instance.outstanding();
+        let effects_at = (!pending.effects.is_empty()).then(|| now.plus(EFFECT_GRACE));
+        let wake_at = pending.wake.as_ref().map(|(at, _)| *at);
+        head.version = live.version;
+        head.wake_at = effects_at.into_iter().chain(wake_at).min();
+        if !pending.effects.is_empty() || !live.running.is_empty() || !live.staged.is_empty() {
+            live.staged.push_back((live.version, pending));
+        }
+        let table = self.arguments.entity_type.table();
+        let shard = self.arguments.place.shard.number;
+        let entity = &self.arguments.key;
+        let head = StateWrite { table, shard, entity: entity.clone(), part: String::new(), row: Some(head) };
+        let parts = live.instance.take_touched().into_iter().map(|(part, data)| StateWrite {
+            table,
+            shard,
+            entity: entity.clone(),
+            part,
+            row: data.map(|data| StateRow { version: 0, seq: 0, data, wake_at: None, columns: Vec::new() }),
+        });
+        std::iter::once(head).chain(parts).collect()
+    }
+
+    /// Answers without having changed anything: at once when all it rests on is durable and the lease
+    /// holds, else behind the journal.
+    fn answer(&self, permit: Permit, reply: Option<ReplyTo>, outcome: Outcome) {
+        let Some(reply) = reply else { return };
+        let live = self.live.as_ref().expect("answered after loading");
+        let durable = live.durable.version.load(Ordering::Acquire) >= live.version;
+        let lease_holds = self.arguments.place.lease_holds();
+        if durable && lease_holds {
+            reply.send(outcome);
+            return;
+        }
+        let release = Release { reply: Some((reply, outcome)), nudge: None };
+        permit.submit(self.submission(Vec::new(), Vec::new(), release, !lease_holds));
+    }
+
+    fn submission(&self, rows: Vec<NewRow>, states: Vec<StateWrite>, release: Release, proof: bool) -> Submission {
+        let live = self.live.as_ref().expect("submitted after loading");
+        Submission {
+            shard: self.arguments.place.shard,
+            term: self.arguments.term,
+            kind: self.arguments.entity_type.kind(),
+            key: self.arguments.key.clone(),
+            rows,
+            states,
+            proof,
+            durable: Arc::clone(&live.durable),
+            version: live.version,
+            release,
+        }
+    }
+
+    /// Starts what the newest durable state leaves outstanding and stops what it no longer does.
+    fn start_effects(&mut self, myself: &ActorRef<EntityMessage>) {
+        let from = self.address();
+        let Some(live) = self.live.as_mut() else { return };
+        let durable = live.durable.version.load(Ordering::Acquire);
+        let mut newest = None;
+        while live.staged.front().is_some_and(|(version, _)| *version <= durable) {
+            newest = live.staged.pop_front();
+        }
+        let Some((_, pending)) = newest else { return };
+        live.running.retain(|id, run| {
+            let kept = pending.effects.iter().any(|effect| effect.id == *id);
+            if !kept {
+                run.stop();
+            }
+            kept
+        });
+        for effect in pending.effects {
+            let id = effect.id;
+            let failed = match live.running.get(&id) {
+                Some(run) if run.is_running() => continue,
+                Some(run) => run.attempts + 1,
+                None => 0,
+            };
+            let run = effects::start(&self.arguments.place, from.clone(), effect, failed, myself.clone());
+            live.running.insert(id, run);
+        }
+    }
+
+    /// An effect's command comes in; when it leaves the effect outstanding, the attempt has failed.
+    async fn effect_answered(
+        &mut self,
+        myself: &ActorRef<EntityMessage>,
+        id: EffectId,
+        attempts: u32,
+        command: Vec<u8>,
+    ) -> Result<(), ActorProcessingErr> {
+        let live = self.live.as_mut().expect("answers come to loaded entities");
+        let Some(run) = live.running.get_mut(&id) else { return Ok(()) };
+        run.answered(attempts);
+        let cause = format!("{}#{}", id.step, id.ordinal);
+        let moved = self.decide_for_itself(myself, cause, &command).await?;
+        if !moved {
+            self.stage_again(myself).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing moved: what is outstanding stays so and is tried again once the present state is durable.
+    async fn stage_again(&mut self, myself: &ActorRef<EntityMessage>) -> Result<(), ActorProcessingErr> {
+        let Some(live) = self.live.as_mut() else { return Ok(()) };
+        let pending = live.instance.outstanding();
+        live.staged.push_back((live.version, pending));
+        if live.durable.version.load(Ordering::Acquire) >= live.version {
+            self.start_effects(myself);
+            return Ok(());
+        }
+        let place = &self.arguments.place;
+        let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(()) };
+        let again = myself.clone();
+        let nudge: Box<dyn FnOnce() + Send> = Box::new(move || drop(again.cast(EntityMessage::Durable)));
+        let release = Release { reply: None, nudge: Some(nudge) };
+        permit.submit(self.submission(Vec::new(), Vec::new(), release, false));
+        Ok(())
+    }
+
+    async fn wake(&mut self, myself: &ActorRef<EntityMessage>) -> Result<(), ActorProcessingErr> {
+        let now = self.arguments.place.now();
+        let live = self.live.as_ref().expect("woken after loading");
+        let Some((_, command)) = live.instance.outstanding().wake.filter(|(at, _)| *at <= now) else { return Ok(()) };
+        if !self.decide_for_itself(myself, "wake".into(), &command).await? {
+            tracing::error!(entity = %self.address(), "a reminder left the state as it was");
+        }
+        Ok(())
+    }
+
+    async fn decide_for_itself(
+        &mut self,
+        myself: &ActorRef<EntityMessage>,
+        command_id: String,
+        command: &[u8],
+    ) -> Result<bool, ActorProcessingErr> {
+        let place = &self.arguments.place;
+        let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(false) };
+        let cause = Cause { command_id, traceparent: String::new(), once: None, reply: None };
+        self.decide(myself, permit, command, cause)
+    }
+
+    /// Stops when everything is durable and nothing is in flight; else tells the shard that it stays.
+    fn passivate(&mut self, myself: &ActorRef<EntityMessage>) {
+        let idle = self.live.as_ref().is_none_or(|live| {
+            live.running.is_empty()
+                && live.staged.is_empty()
+                && live.durable.version.load(Ordering::Acquire) >= live.version
+        });
+        if idle {
+            myself.stop(Some("passivated".into()));
+        } else {
+            let kept = ShardMessage::Kept { kind: self.arguments.entity_type.kind(), key: self.arguments.key.clone() };
+            drop(self.arguments.shard.cast(kept));
+        }
+    }
+
+    fn address(&self) -> Address {
+        Address { kind: self.arguments.entity_type.kind().to_string().into(), key: self.arguments.key.clone() }
+    }
+}

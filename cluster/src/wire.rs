@@ -1,0 +1,178 @@
+//! What nodes say to each other, self-describing: MessagePack with field names, so that nodes of two
+//! versions run side by side. New fields take defaults; unknown ones are passed over.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::ask::Once;
+use crate::entity::ColumnValue;
+use crate::error::Failure;
+use crate::handle::Outcome;
+use crate::query::Query;
+use crate::reference::{Address, Key};
+use crate::store::{ListedRow, StateTable};
+
+/// A call from node to node. The command of an ask travels beside it, as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WireCall {
+    Ask(WireAsk),
+    List(WireList),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireAsk {
+    pub kind: String,
+    pub key: Key,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Once>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<Address>,
+    pub deadline_ms: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireList {
+    pub kind: String,
+    pub equals: Vec<(String, WireValue)>,
+    pub after: Option<Key>,
+    pub limit: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WireValue {
+    Text(String),
+    Integer(i64),
+    Null,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WireAnswer {
+    Reply { json: Body, entity_version: u64 },
+    Rejected { json: Body, entity_version: u64 },
+    Failed { failure: Failure },
+    Rows { rows: Vec<WireRow> },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireRow {
+    key: Key,
+    version: u64,
+    head: Body,
+}
+
+/// JSON as one run of bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Body(Vec<u8>);
+
+pub(crate) fn encode(value: &impl Serialize) -> Bytes {
+    rmp_serde::to_vec_named(value).expect("calls and answers serialise").into()
+}
+
+pub(crate) fn decode_call(bytes: &[u8]) -> Result<WireCall, Failure> {
+    rmp_serde::from_slice(bytes).map_err(|error| Failure::Invalid { reason: format!("call not understood: {error}") })
+}
+
+/// What can't be read has an unknown outcome.
+pub(crate) fn decode_answer(bytes: &[u8]) -> WireAnswer {
+    rmp_serde::from_slice(bytes).unwrap_or_else(|error| {
+        tracing::warn!(%error, "an answer of another node was not understood");
+        WireAnswer::Failed { failure: Failure::TimedOut }
+    })
+}
+
+impl WireCall {
+    pub(crate) fn service(&self) -> &str {
+        let (Self::Ask(WireAsk { kind, .. }) | Self::List(WireList { kind, .. })) = self;
+        kind.split('.').next().unwrap_or_default()
+    }
+}
+
+impl WireAnswer {
+    pub(crate) fn into_outcome(self) -> Outcome {
+        match self {
+            Self::Reply { json, entity_version } => Outcome::Reply { json: json.0, entity_version },
+            Self::Rejected { json, entity_version } => Outcome::Rejected { json: json.0, entity_version },
+            Self::Failed { failure } => Outcome::Failed(failure),
+            Self::Rows { .. } => Outcome::Failed(Failure::TimedOut),
+        }
+    }
+}
+
+impl From<Outcome> for WireAnswer {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Reply { json, entity_version } => Self::Reply { json: Body(json), entity_version },
+            Outcome::Rejected { json, entity_version } => Self::Rejected { json: Body(json), entity_version },
+            Outcome::Failed(failure) => Self::Failed { failure },
+        }
+    }
+}
+
+impl WireList {
+    pub(crate) fn new(kind: String, query: &Query) -> Self {
+        let value = |value: &ColumnValue| match value {
+            ColumnValue::Text(text) => WireValue::Text(text.clone()),
+            ColumnValue::Integer(number) => WireValue::Integer(*number),
+            ColumnValue::Null => WireValue::Null,
+        };
+        let equals = query.equals.iter().map(|(column, wanted)| ((*column).to_owned(), value(wanted))).collect();
+        Self { kind, equals, after: query.after.clone(), limit: query.limit }
+    }
+
+    /// The query over a table of this node's version.
+    pub(crate) fn query(&self, table: &StateTable) -> Result<Query, Failure> {
+        let mut query = Query { equals: Vec::new(), after: self.after.clone(), limit: self.limit };
+        for (name, value) in &self.equals {
+            let Some(column) = table.columns.iter().find(|column| column.name == name) else {
+                return Err(Failure::Invalid { reason: format!("{} has no column {name:?}", self.kind) });
+            };
+            let value = match value {
+                WireValue::Text(text) => ColumnValue::Text(text.clone()),
+                WireValue::Integer(number) => ColumnValue::Integer(*number),
+                WireValue::Null => ColumnValue::Null,
+            };
+            query.equals.push((column.name, value));
+        }
+        Ok(query)
+    }
+}
+
+impl From<ListedRow> for WireRow {
+    fn from(row: ListedRow) -> Self {
+        Self { key: row.key, version: row.version, head: Body(row.head) }
+    }
+}
+
+impl From<WireRow> for ListedRow {
+    fn from(row: WireRow) -> Self {
+        Self { key: row.key, version: row.version, head: row.head.0 }
+    }
+}
+
+impl Serialize for Body {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl serde::de::Visitor<'_> for Bytes {
+            type Value = Body;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Body, E> {
+                Ok(Body(bytes.to_vec()))
+            }
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Body, E> {
+                Ok(Body(bytes))
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
