@@ -1,8 +1,26 @@
 //! The durable stores behind the journal: SQLite, MariaDB and MySQL 8 behind one trait.
 //!
 //! [`Store`] is one database server and holds the databases of any number of services; [`StoreWriter`] is
-//! one session of it that commits batches. [`ClusterStore`] keeps what the cluster has agreed on. The SQL
-//! is the same for all servers, built in `statements` and run by the drivers `sqlite` and `mysql`.
+//! one session of it that commits batches. [`ClusterStore`] keeps what the cluster has agreed on.
+//! [`SqlStore`] is all of them; [`open`] reads its address.
+//!
+//! - `sql` reads, `cluster_sql` keeps the agreements, [`writer`] commits batches;
+//! - [`migrate`] brings databases up to date; [`schema`] tells authors of services what to write;
+//! - `statements` holds the SQL, the same for all servers but for a few words;
+//! - [`server`] keeps sessions for reads; [`session`] is one of either driver, [`sqlite`] or [`mysql`].
+
+mod cluster_sql;
+pub mod migrate;
+pub mod mysql;
+pub mod schema;
+pub mod server;
+pub mod session;
+mod sql;
+pub mod sqlite;
+mod statements;
+pub mod writer;
+
+pub use sql::{SqlStore, open};
 
 use std::sync::Arc;
 

@@ -1,0 +1,14 @@
+#![doc = include_str!("README.md")]
+
+use crate::service::Migration;
+
+/// What the store keeps in every service's database. `{service}` stands for its name.
+pub(super) const SERVICE: &[Migration] =
+    &[Migration { version: 1, name: "journal and incarnation", sql: include_str!("service.sql") }];
+
+/// What the cluster database holds.
+pub(super) const CLUSTER: &[Migration] =
+    &[Migration { version: 1, name: "topology, view, leases, generations", sql: include_str!("cluster.sql") }];
+
+/// The record of what has been applied; made before anything else.
+pub(super) const RECORD: &str = include_str!("record.sql");

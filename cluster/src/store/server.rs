@@ -1,0 +1,185 @@
+//! One database server: its address, its SQL, and a small pool of sessions for reads and housekeeping.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+
+use super::session::{Fault, Row, Session, Value};
+use super::statements::{Dialect, Statements};
+use super::{StoreError, mysql, sqlite};
+
+/// Sessions for reads and housekeeping, beside those of the writers.
+pub const POOL_SESSIONS_MAX: usize = 8;
+
+/// Whoever has waited so long for a session of the pool, or for a turn to write, is refused.
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where a server is and how to log in.
+pub(super) enum Address {
+    MySql(Box<MySqlConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+/// See the module.
+pub(super) struct Server {
+    pub(super) location: String,
+    pub(super) statements: Statements,
+    address: Address,
+    /// In SQLite one writes at a time. Within a process they queue here, in order, rather than by polling
+    /// the file's lock.
+    write_turn: Option<Arc<tokio::sync::Mutex<()>>>,
+    permits: Semaphore,
+    idle: Mutex<Vec<Session>>,
+}
+
+/// The right to write, where only one may.
+pub(super) type WriteTurn = Option<OwnedMutexGuard<()>>;
+
+impl Server {
+    pub(super) fn new(location: String, address: Address) -> Self {
+        let (dialect, write_turn) = match &address {
+            Address::MySql(_) => (Dialect::MySql, None),
+            Address::Sqlite(_) => (Dialect::Sqlite, Some(Arc::default())),
+        };
+        Self {
+            location,
+            statements: Statements::new(dialect),
+            address,
+            write_turn,
+            permits: Semaphore::new(POOL_SESSIONS_MAX),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Opens a session.
+    pub(super) async fn connect(&self) -> Result<Session, Fault> {
+        match &self.address {
+            Address::MySql(options) => Ok(Session::MySql(Box::new(mysql::connect(options).await?))),
+            Address::Sqlite(options) => Ok(Session::Sqlite(Box::new(sqlite::connect(options).await?))),
+        }
+    }
+
+    /// Waits for the right to write.
+    pub(super) async fn write_turn(&self) -> Result<WriteTurn, Fault> {
+        let Some(turn) = &self.write_turn else { return Ok(None) };
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, turn.clone().lock_owned()).await {
+            Ok(turn) => Ok(Some(turn)),
+            Err(_) => Err(Fault::Again("other writers of this process are still busy".to_owned())),
+        }
+    }
+
+    /// Begins a transaction on a session that was used before, if it still lives, or else on a new one.
+    /// Nothing but the beginning has been sent, so trying twice is safe.
+    pub(super) async fn begin(&self, used: Option<Session>) -> Result<Session, Fault> {
+        if let Some(mut session) = used {
+            match session.begin().await {
+                Ok(()) => return Ok(session),
+                Err(Fault::Lost(cause)) => {
+                    tracing::debug!(location = %self.location, cause, "session was closed, connecting anew");
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        let mut session = self.connect().await?;
+        match session.begin().await {
+            Ok(()) => Ok(session),
+            Err(Fault::Lost(cause)) => Err(Fault::Unavailable(cause)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Runs one query on a session of the pool.
+    pub(super) async fn read(&self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
+        let _permit = self.permit().await?;
+        if let Some(mut session) = self.take_idle() {
+            match session.fetch(sql, values).await {
+                Err(Fault::Lost(cause)) => {
+                    // Idle sessions die together, by the server's restart or its idle time.
+                    tracing::debug!(location = %self.location, cause, "session was closed, connecting anew");
+                    self.idle().clear();
+                }
+                outcome => {
+                    self.put_idle(session);
+                    return outcome;
+                }
+            }
+        }
+        let mut session = self.connect().await?;
+        let outcome = session.fetch(sql, values).await;
+        if !matches!(outcome, Err(Fault::Lost(_))) {
+            self.put_idle(session);
+        }
+        outcome
+    }
+
+    /// Begins a transaction of housekeeping on a session of the pool.
+    pub(super) async fn transaction(&self) -> Result<Transaction<'_>, Fault> {
+        let permit = self.permit().await?;
+        let turn = self.write_turn().await?;
+        let session = self.begin(self.take_idle()).await?;
+        Ok(Transaction { server: self, session, _turn: turn, _permit: permit })
+    }
+
+    /// Names the server in an error.
+    pub(super) fn error(&self, fault: Fault) -> StoreError {
+        let location = self.location.clone();
+        match fault {
+            Fault::Lost(cause) | Fault::Unavailable(cause) | Fault::Again(cause) => {
+                StoreError::Unavailable { location, cause }
+            }
+            Fault::Duplicate(cause) | Fault::Exists(cause) | Fault::Refused(cause) => {
+                StoreError::Refused { location, cause }
+            }
+        }
+    }
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Fault::Unavailable(format!("all {POOL_SESSIONS_MAX} sessions are busy"))),
+        }
+    }
+
+    fn take_idle(&self) -> Option<Session> {
+        self.idle().pop()
+    }
+
+    fn put_idle(&self, session: Session) {
+        self.idle().push(session);
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A transaction of housekeeping. Dropped before its commit, it closes its session, and so rolls back.
+pub(super) struct Transaction<'a> {
+    server: &'a Server,
+    session: Session,
+    _turn: WriteTurn,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Transaction<'_> {
+    pub(super) async fn execute(&mut self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<u64, Fault> {
+        self.session.execute(sql, values).await
+    }
+
+    pub(super) async fn fetch(&mut self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
+        self.session.fetch(sql, values).await
+    }
+
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), Fault> {
+        self.session.commit().await?;
+        self.server.put_idle(self.session);
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Topology, view, leases, generations, incarnation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use nakku_cluster::store::{ClusterStore, LeaseRow, SqlStore, Store, open};
+
+use crate::fixture::{Fixture, ServerKind};
+
+crate::on_every_server!(what_the_cluster_agrees_on, incarnation_rises, generations_are_never_given_twice);
+
+/// All tests of a server share its one cluster database, so this is the only one that writes the view.
+async fn what_the_cluster_agrees_on(kind: ServerKind) {
+    let fixture = Fixture::bare(kind).await;
+    let store = &fixture.store;
+    let (one, other) = tokio::join!(store.migrate_cluster(), store.migrate_cluster());
+    one.unwrap();
+    other.unwrap();
+
+    founded_once(store).await;
+    view_is_swapped_by_version(store).await;
+    leases_never_go_back(store).await;
+}
+
+async fn founded_once(store: &Arc<SqlStore>) {
+    let founders: Vec<_> = (0..4)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.found(format!("topology of {number}").as_bytes()).await.unwrap() })
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    for founder in founders {
+        seen.insert(founder.await.unwrap());
+    }
+    assert_eq!(seen.len(), 1, "all founders see the same topology: {seen:?}");
+}
+
+async fn view_is_swapped_by_version(store: &Arc<SqlStore>) {
+    let begin = store.read_cluster().await.unwrap().view_version;
+    let swappers: Vec<_> = (0..4)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.swap_view(begin, format!("view of {number}").as_bytes()).await.unwrap() })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for (number, swapper) in swappers.into_iter().enumerate() {
+        if swapper.await.unwrap() {
+            winners.push(number);
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    let rows = store.read_cluster().await.unwrap();
+    assert_eq!(rows.view_version, begin + 1);
+    assert_eq!(rows.view, format!("view of {}", winners[0]).into_bytes());
+    assert!(!store.swap_view(begin, b"late").await.unwrap());
+    assert!(!store.swap_view(begin + 2, b"early").await.unwrap());
+    assert!(store.swap_view(begin + 1, b"next").await.unwrap());
+    assert_eq!(store.read_cluster().await.unwrap().view, b"next");
+}
+
+async fn leases_never_go_back(store: &Arc<SqlStore>) {
+    let node = format!("lease-{}", std::process::id());
+    let lease = async || {
+        let rows = store.read_cluster().await.unwrap().leases;
+        rows.into_iter()
+            .find(|row| row.node == node)
+            .map(|LeaseRow { generation, acknowledged_version, beat, .. }| (generation, acknowledged_version, beat))
+    };
+    assert_eq!(lease().await, None);
+    assert!(store.renew_lease(&node, 3, 5).await.unwrap());
+    assert_eq!(lease().await, Some((3, 5, 1)));
+    assert!(store.renew_lease(&node, 3, 4).await.unwrap());
+    assert_eq!(lease().await, Some((3, 5, 2)));
+    assert!(store.renew_lease(&node, 4, 2).await.unwrap());
+    assert_eq!(lease().await, Some((4, 2, 3)), "a new life has acknowledged only what it says itself");
+    assert!(!store.renew_lease(&node, 3, 9).await.unwrap());
+    assert_eq!(lease().await, Some((4, 2, 3)));
+    store.remove_lease(&node, 3).await.unwrap();
+    assert_eq!(lease().await, Some((4, 2, 3)));
+    store.remove_lease(&node, 4).await.unwrap();
+    assert_eq!(lease().await, None);
+}
+
+async fn incarnation_rises(kind: ServerKind) {
+    let fixture = Fixture::new(kind).await;
+    assert_eq!(fixture.store.incarnation(fixture.service).await.unwrap(), 1);
+    assert_eq!(fixture.store.raise_incarnation(fixture.service).await.unwrap(), 2);
+    assert_eq!(fixture.store.raise_incarnation(fixture.service).await.unwrap(), 3);
+    assert_eq!(open(&fixture.url).await.unwrap().incarnation(fixture.service).await.unwrap(), 3);
+}
+
+async fn generations_are_never_given_twice(kind: ServerKind) {
+    let fixture = Fixture::bare(kind).await;
+    fixture.store.migrate_cluster().await.unwrap();
+    let node = format!("generation-{}", std::process::id());
+    let mut askers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (store, node) = (open(&fixture.url).await.unwrap(), node.clone());
+        askers.spawn(async move {
+            let mut given = Vec::new();
+            for _ in 0..10 {
+                given.push(store.next_generation(&node).await.unwrap());
+            }
+            given
+        });
+    }
+    let mut given = askers.join_all().await.concat();
+    given.sort_unstable();
+    let first = given[0];
+    assert_eq!(given, (first..first + 40).collect::<Vec<_>>());
+}

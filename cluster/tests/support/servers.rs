@@ -1,0 +1,68 @@
+//! Real database servers for tests.
+//!
+//! A server comes from the environment (`NAKKU_TEST_MARIADB_URL`, `NAKKU_TEST_MYSQL_URL`), as
+//! `deploy/servers/run with … -- COMMAND` sets it; where there is none, the script starts one for this test
+//! process and stops it when the process ends, however it ends. It never skips: no server is a failure.
+//!
+//! Needs the standard library only, so that tests of other crates can take it in by `#[path]`.
+
+#![allow(dead_code, reason = "not every test binary uses every server")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// A MariaDB for this test process.
+pub fn mariadb_url() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| from_environment_or_script("mariadb"))
+}
+
+/// A MySQL 8 for this test process, with an account that logs in by caching_sha2_password.
+pub fn mysql_url() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| from_environment_or_script("mysql"))
+}
+
+/// The script that starts servers.
+pub fn script() -> PathBuf {
+    let mut folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    loop {
+        let script = folder.join("deploy/servers/run");
+        if script.exists() {
+            return script;
+        }
+        folder = folder.parent().expect("deploy/servers/run stands in a folder above the crate");
+    }
+}
+
+fn from_environment_or_script(kind: &str) -> String {
+    let name = format!("NAKKU_TEST_{}_URL", kind.to_uppercase());
+    match std::env::var(&name) {
+        Ok(url) if !url.is_empty() => url,
+        _ => start_for_this_process(kind, &name),
+    }
+}
+
+/// The script runs `cat` as its command: it ends, and the server with it, when this process has closed the
+/// pipe, which the kernel does for whatever reason the process ends.
+fn start_for_this_process(kind: &str, name: &str) -> String {
+    let mut child = Command::new(script())
+        .args(["with", kind, "--", "sh", "-c"])
+        .arg(format!("echo \"url=${name}\"; exec cat >/dev/null"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("deploy/servers/run can be started");
+    let output = child.stdout.take().expect("the output was asked for");
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line).expect("deploy/servers/run can be read");
+    let Some(url) = line.trim().strip_prefix("url=").filter(|url| !url.is_empty()) else {
+        let status = child.wait();
+        panic!("no {kind} server: set {name}, or see what deploy/servers/run says above ({status:?})");
+    };
+    static CHILDREN: std::sync::Mutex<Vec<Child>> = std::sync::Mutex::new(Vec::new());
+    CHILDREN.lock().expect("no test panics here").push(child);
+    url.to_owned()
+}
