@@ -1,6 +1,6 @@
 //! Which database server holds which shard, and the journal in front of each server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,13 +24,14 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Databases {
     topology: Topology,
+    services: HashSet<&'static str>,
     servers: HashMap<String, Server>,
 }
 
 impl Databases {
-    /// From the topology and the servers that this node has addresses of.
-    pub fn new(topology: Topology, servers: HashMap<String, Server>) -> Self {
-        Self { topology, servers }
+    /// From the topology, the services that this node runs and the servers that it has addresses of.
+    pub fn new(topology: Topology, services: HashSet<&'static str>, servers: HashMap<String, Server>) -> Self {
+        Self { topology, services, servers }
     }
 
     /// Where a shard lies; nothing when this node has no address of that server.
@@ -38,8 +39,9 @@ impl Databases {
         self.servers.get(self.topology.service(shard.service).server_of(shard.number))
     }
 
-    /// All servers of a service, in the order of the shards; nothing when one of them has no address here.
+    /// All servers of a service, in the order of the shards; nothing when this node does not run it.
     pub fn of_service(&self, service: &str) -> Option<Vec<&Server>> {
+        self.services.get(service)?;
         self.topology.service(service).databases.iter().map(|range| self.servers.get(&range.server)).collect()
     }
 

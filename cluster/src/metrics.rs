@@ -85,6 +85,10 @@ pub(crate) fn serving(service: &str, change: i64) {
     SHARDS.with_label_values(&[service]).add(change);
 }
 
+pub(crate) fn serving_count(service: &str) -> i64 {
+    SHARDS.with_label_values(&[service]).get()
+}
+
 pub(crate) fn effect(kind: &str, step: &str, outcome: &str) {
     EFFECTS.with_label_values(&[kind, step, outcome]).inc();
 }

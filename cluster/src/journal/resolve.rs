@@ -170,7 +170,10 @@ impl Lane {
         Ok(())
     }
 
-    async fn last_rows_of(&mut self, shards: &[(ShardId, ShardOwner)]) -> Result<HashMap<ShardId, JournalRow>, StoreError> {
+    async fn last_rows_of(
+        &mut self,
+        shards: &[(ShardId, ShardOwner)],
+    ) -> Result<HashMap<ShardId, JournalRow>, StoreError> {
         let mut by_service: BTreeMap<&'static str, Vec<u32>> = BTreeMap::new();
         for (shard, _) in shards {
             by_service.entry(shard.service).or_default().push(shard.number);

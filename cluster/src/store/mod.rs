@@ -38,6 +38,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Where it is, without secrets, for messages and logs.
     fn location(&self) -> &str;
 
+    /// Asks for a trifle, to see whether the server answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
     /// Creates the service's database, journal and state tables where they are missing and brings them up
     /// to the newest migration. May run on several nodes at once.
     async fn migrate(&self, service: &str, migrations: &[Migration]) -> Result<(), StoreError>;

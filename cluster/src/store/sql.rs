@@ -184,6 +184,10 @@ impl Store for SqlStore {
         &self.server.location
     }
 
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.server.read("SELECT 1", &[]).await.map(drop).map_err(|fault| self.error(fault))
+    }
+
     async fn migrate(&self, service: &str, migrations: &[Migration]) -> Result<(), StoreError> {
         migrate::migrate(&self.server, service, schema::SERVICE, migrations).await.map_err(|fault| self.error(fault))
     }

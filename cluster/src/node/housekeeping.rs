@@ -1,0 +1,49 @@
+//! What a node does at leisure: sends idle entities out of the memory, prunes journals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::databases::Databases;
+use crate::handoff::OpenShards;
+use crate::shard::ShardMessage;
+
+/// How often entities are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How many sweeps lie between two prunings.
+const SWEEPS_PER_PRUNE: u32 = 60;
+/// Rows of one deletion, so that it never holds up commits for long.
+const PRUNE_ROWS: u32 = 1000;
+
+/// Starts the task. Nothing is pruned without `keep_rows`.
+pub(super) fn start(open: Arc<OpenShards>, databases: Arc<Databases>, keep_rows: Option<u64>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(SWEEP_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for sweep in 1u32.. {
+            tick.tick().await;
+            for (_, shard) in open.all() {
+                // A shard that has just been handed over has nothing to sweep.
+                let _ = shard.cast(ShardMessage::Sweep);
+            }
+            if let Some(keep_rows) = keep_rows.filter(|_| sweep % SWEEPS_PER_PRUNE == 0) {
+                prune(&open, &databases, keep_rows).await;
+            }
+        }
+    })
+}
+
+async fn prune(open: &OpenShards, databases: &Databases, keep_rows: u64) {
+    for (shard, _) in open.all() {
+        let Some(server) = databases.of_shard(shard) else { continue };
+        let pruned = async {
+            let last = server.store.last_rows(shard.service, &[shard.number]).await?;
+            let below = last.first().map_or(0, |row| row.seq.saturating_sub(keep_rows));
+            server.store.prune(shard.service, shard.number, below, PRUNE_ROWS).await
+        };
+        if let Err(error) = pruned.await {
+            tracing::warn!(%shard, %error, "a journal could not be pruned");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One node of a cluster: everything of this crate put together.
+//!
+//! Starting: open the databases and bring their schemas up, compare the topology, join the view, listen
+//! for links, take the shards that the view gives. Draining is the same in reverse.
+//!
+//! - `settings`: what a node is told
+//! - `status`: what it knows of the cluster
+//! - `housekeeping`: passivation and pruning
+
+mod housekeeping;
+mod settings;
+pub(crate) mod status;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::databases::{Databases, Server};
+use crate::handle::{Cluster, Router};
+use crate::handoff::{Handoff, OpenShards, Placement, Progress};
+use crate::journal::Journal;
+use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
+use crate::membership::{Membership, MembershipError, NodeId};
+use crate::provider::Provider;
+use crate::reminders;
+use crate::router::NodeRouter;
+use crate::runtime::Runtime;
+use crate::service::Service;
+use crate::store::{self, ClusterStore, SqlStore, Store, StoreError};
+use crate::topology::{Topology, TopologyError};
+
+pub use settings::NodeSettings;
+
+/// How long a node waits at its start for the shards that the view gives to it.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a drain waits for the others to take over.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A database can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settings are not the cluster's.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// It could not join.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// Its links could not be opened.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A setting can't be used.
+    #[error("{0}")]
+    Setting(String),
+    /// An actor could not be started.
+    #[error("an actor could not be started: {0}")]
+    Actor(#[from] ractor::SpawnErr),
+    /// The view gives it shards that it could not take in time.
+    #[error("{serving} of {wanted} shards serve after {waited_ms} ms; is another node with the same shards alive but silent, or a database slow?")]
+    Slow {
+        /// How many serve.
+        serving: usize,
+        /// How many should.
+        wanted: usize,
+        /// How long it waited.
+        waited_ms: u128,
+    },
+}
+
+/// A running node.
+pub struct Node {
+    router: Arc<NodeRouter>,
+    membership: Arc<Membership>,
+    links: Arc<Links>,
+    progress: watch::Receiver<Progress>,
+    ready: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node with the services that this program has; which of them it runs is in the settings.
+    ///
+    /// # Errors
+    /// A [`NodeError`] that says what to change.
+    pub async fn start(
+        settings: NodeSettings,
+        services: Vec<Service>,
+        providers: Vec<Arc<dyn Provider>>,
+    ) -> Result<Self, NodeError> {
+        settings.topology.check()?;
+        let stores = open_stores(&settings).await?;
+        let cluster_store = store::open(&settings.cluster_database).await?;
+        let cluster_store = stores.values().find(|store| store.location() == cluster_store.location()).cloned().unwrap_or(cluster_store);
+        cluster_store.migrate_cluster().await?;
+        let founded = cluster_store.found(&settings.topology.to_json()).await?;
+        Topology::from_json(&founded)?.accepts(&settings.topology)?;
+        let own: Vec<&Service> = services.iter().filter(|one| settings.roles.contains(one.name)).collect();
+        migrate(&settings, &own, &stores).await?;
+
+        let listen = free_port(settings.link_listen).await?;
+        let link_address = settings.link_advertise.clone().unwrap_or_else(|| listen.to_string());
+        let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
+        let membership = Membership::join(agreed, settings.membership(link_address)).await?;
+        let membership = Arc::new(membership);
+        let node = membership.node().clone();
+        let databases = Arc::new(databases(&settings, &own, &stores, &node)?);
+
+        let lease = Arc::clone(&membership);
+        let types = own.iter().flat_map(|service| service.types.iter().cloned());
+        let runtime = Arc::new(Runtime::new(settings.runtime.clone(), types, providers, move || lease.lease_valid()));
+        let names: Vec<&'static str> = services.iter().map(|service| service.name).collect();
+        let open = Arc::new(OpenShards::default());
+        let placement = watch::Sender::new(Arc::new(Placement::default()));
+        let ready = watch::Sender::new(false);
+        let tables = services.iter().flat_map(|service| &service.types);
+        let router = Arc::new(NodeRouter {
+            node: node.clone(),
+            runtime: Arc::clone(&runtime),
+            topology: settings.topology.clone(),
+            services: names.iter().map(|name| ((*name).to_owned(), *name)).collect(),
+            placement: placement.subscribe(),
+            open: Arc::clone(&open),
+            databases: Arc::clone(&databases),
+            links: OnceLock::new(),
+            membership: OnceLock::from(Arc::clone(&membership)),
+            held: Semaphore::new(settings.runtime.held_max),
+            ready: ready.subscribe(),
+            tables: tables.map(|one| (one.kind().to_string(), one.table())).collect(),
+        });
+        let weak = Arc::downgrade(&router);
+        runtime.set_router(weak as std::sync::Weak<dyn Router>);
+
+        let inbound: Arc<dyn Inbound> = router.clone();
+        let links = Links::start(settings.links(&node, listen), inbound).await?;
+        if router.links.set(Arc::clone(&links)).is_err() {
+            return Err(NodeError::Setting("the links were started twice".into()));
+        }
+        let (taken, to_remind) = mpsc::unbounded_channel();
+        let (progress, handoff) = Handoff::start(
+            node,
+            settings.topology.clone(),
+            names,
+            Arc::clone(&databases),
+            Arc::clone(&runtime),
+            Arc::clone(&membership),
+            Arc::clone(&open),
+            placement,
+            taken,
+        )
+        .await?;
+        let tasks = vec![
+            handoff,
+            reminders::start(Arc::clone(&runtime), Arc::clone(&databases), Arc::clone(&open), to_remind),
+            housekeeping::start(Arc::clone(&open), databases, settings.journal_keep_rows),
+            tokio::spawn(follow_view(Arc::clone(&membership), Arc::clone(&links))),
+            tokio::spawn(follow_suspicions(Arc::clone(&membership), Arc::clone(&links))),
+        ];
+        let this = Self { router, membership, links, progress, ready, tasks };
+        this.serve().await?;
+        Ok(this)
+    }
+
+    /// Takes its shards and is ready when all of them serve.
+    async fn serve(&self) -> Result<(), NodeError> {
+        let up = self.membership.set_up().await?;
+        let mut progress = self.progress.clone();
+        let done = |progress: &Progress| progress.view_version >= up && progress.serving == progress.wanted;
+        if tokio::time::timeout(START_PATIENCE, progress.wait_for(done)).await.is_err() {
+            let Progress { serving, wanted, .. } = *progress.borrow();
+            return Err(NodeError::Slow { serving, wanted, waited_ms: START_PATIENCE.as_millis() });
+        }
+        self.ready.send_replace(true);
+        Ok(())
+    }
+
+    /// The handle for everything above.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(Arc::clone(&self.router) as Arc<dyn Router>)
+    }
+
+    /// Name and generation.
+    pub fn id(&self) -> &NodeId {
+        self.membership.node()
+    }
+
+    /// Where other nodes connect to.
+    pub fn link_address(&self) -> std::net::SocketAddr {
+        self.links.local_address()
+    }
+
+    /// Not ready from now on; still serves.
+    pub fn set_draining(&self) {
+        self.ready.send_replace(false);
+    }
+
+    /// Hands everything over and leaves the cluster. What was accepted is finished.
+    ///
+    /// # Errors
+    /// When the cluster database is away: then the others notice by the lease.
+    pub async fn drain(&self) -> Result<(), NodeError> {
+        self.set_draining();
+        let version = self.membership.drain().await?;
+        let mut acknowledged = self.membership.all_acknowledged();
+        let mut progress = self.progress.clone();
+        let over = async {
+            // Both end only with the node itself.
+            let _ = progress.wait_for(|now| now.view_version >= version && now.serving == 0).await;
+            let _ = acknowledged.wait_for(|all| *all >= version).await;
+        };
+        if tokio::time::timeout(DRAIN_PATIENCE, over).await.is_err() {
+            tracing::warn!("not every node has taken over in time");
+        }
+        self.membership.leave().await?;
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Resolves when the others have declared this node down: its generation is over, the process must
+    /// stop serving and start again.
+    pub async fn declared_down(&self) {
+        self.membership.declared_down().await;
+    }
+
+    /// Ends links and tasks without handing over.
+    pub async fn stop(&self) {
+        self.ready.send_replace(false);
+        self.links.stop().await;
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Node").field(self.id()).finish()
+    }
+}
+
+async fn open_stores(settings: &NodeSettings) -> Result<BTreeMap<String, Arc<SqlStore>>, NodeError> {
+    let mut by_location: HashMap<String, Arc<SqlStore>> = HashMap::new();
+    let mut stores = BTreeMap::new();
+    for (name, url) in &settings.databases {
+        let opened = store::open(url).await?;
+        let store = by_location.entry(opened.location().to_owned()).or_insert(opened);
+        stores.insert(name.clone(), Arc::clone(store));
+    }
+    Ok(stores)
+}
+
+async fn migrate(
+    settings: &NodeSettings,
+    services: &[&Service],
+    stores: &BTreeMap<String, Arc<SqlStore>>,
+) -> Result<(), NodeError> {
+    for service in services {
+        for range in &settings.topology.service(service.name).databases {
+            let store = stores.get(&range.server).ok_or_else(|| {
+                let server = &range.server;
+                NodeError::Setting(format!("service {} needs an address of database server {server:?}", service.name))
+            })?;
+            store.migrate(service.name, service.migrations).await?;
+        }
+    }
+    Ok(())
+}
+
+fn databases(
+    settings: &NodeSettings,
+    services: &[&Service],
+    stores: &BTreeMap<String, Arc<SqlStore>>,
+    node: &NodeId,
+) -> Result<Databases, NodeError> {
+    let writer: Arc<str> = node.to_string().into();
+    let mut journals: HashMap<String, Arc<Journal>> = HashMap::new();
+    let mut servers = HashMap::new();
+    for (name, store) in stores {
+        let journal = journals.entry(store.location().to_owned()).or_insert_with(|| {
+            let mut limits = settings.journal.clone();
+            if store.location().starts_with("sqlite") {
+                limits.lanes = 1;
+            }
+            Journal::start(store.clone() as Arc<dyn Store>, Arc::clone(&writer), &limits)
+        });
+        let server = Server { store: store.clone() as Arc<dyn Store>, journal: Arc::clone(journal) };
+        servers.insert(name.clone(), server);
+    }
+    let roles = services.iter().map(|service| service.name).collect();
+    Ok(Databases::new(settings.topology.clone(), roles, servers))
+}
+
+/// A free port where none is given: the address stands in the view before the links listen.
+async fn free_port(listen: std::net::SocketAddr) -> Result<std::net::SocketAddr, NodeError> {
+    if listen.port() != 0 {
+        return Ok(listen);
+    }
+    let refused = |error| NodeError::Setting(format!("can't listen on {listen}: {error}"));
+    let probe = tokio::net::TcpListener::bind(listen).await.map_err(refused)?;
+    probe.local_addr().map_err(refused)
+}
+
+/// Keeps links to whoever is in the view.
+async fn follow_view(membership: Arc<Membership>, links: Arc<Links>) {
+    let mut views = membership.view();
+    loop {
+        let view = views.borrow_and_update().clone();
+        let others = view.live().filter(|member| member.node != *membership.node());
+        links.set_peers(
+            others.map(|member| Peer { node: member.node.clone(), address: member.link_address.clone() }).collect(),
+        );
+        links.notice(Recipients::All, bytes::Bytes::from_static(b"view"));
+        if views.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A lost link is a reason to look at the leases now, and nothing more.
+async fn follow_suspicions(membership: Arc<Membership>, links: Arc<Links>) {
+    let mut suspicions = links.suspicions();
+    while !matches!(suspicions.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+        membership.poke();
+    }
+}

@@ -1,0 +1,73 @@
+//! What a node is told.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::journal::JournalSettings;
+use crate::link::{LinkSettings, TlsFiles};
+use crate::membership::{MembershipSettings, NodeId, Roles};
+use crate::runtime::RuntimeSettings;
+use crate::topology::Topology;
+
+/// The feature level of this version: raised when it writes something that older versions can't read.
+pub const FEATURE_LEVEL: u16 = 1;
+
+/// Everything that a node is started with.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Unique in the cluster and the same after a restart.
+    pub name: String,
+    /// What it runs.
+    pub roles: Roles,
+    /// `sqlite:///path` or `mysql://user:password@host:port` of the cluster database.
+    pub cluster_database: String,
+    /// Addresses of the database servers that the topology names.
+    pub databases: BTreeMap<String, String>,
+    /// Must be the cluster's.
+    pub topology: Topology,
+    /// Where other nodes connect to; port 0 takes a free one.
+    pub link_listen: SocketAddr,
+    /// What the view says instead, where the two differ.
+    pub link_advertise: Option<String>,
+    /// Shared by all nodes.
+    pub link_cookie: String,
+    /// Mutual TLS between nodes.
+    pub link_tls: Option<TlsFiles>,
+    /// Where its gateway is, for the others to know.
+    pub http_address: Option<String>,
+    /// After this much silence the others declare it down.
+    pub lease: Duration,
+    /// How often it renews.
+    pub renew: Duration,
+    /// Limits.
+    pub runtime: RuntimeSettings,
+    /// Limits of the journal writers.
+    pub journal: JournalSettings,
+    /// How many of its newest rows a shard's journal keeps; all of them when nothing is set.
+    pub journal_keep_rows: Option<u64>,
+    /// The program's version.
+    pub version: String,
+}
+
+impl NodeSettings {
+    pub(super) fn membership(&self, link_address: String) -> MembershipSettings {
+        MembershipSettings {
+            cluster: self.topology.cluster.clone(),
+            name: self.name.clone(),
+            roles: self.roles.clone(),
+            link_address,
+            http_address: self.http_address.clone(),
+            lease: self.lease,
+            renew: self.renew,
+            feature_level: FEATURE_LEVEL,
+            version: self.version.clone(),
+        }
+    }
+
+    pub(super) fn links(&self, node: &NodeId, listen: SocketAddr) -> LinkSettings {
+        let plain =
+            LinkSettings::new(self.topology.cluster.clone(), node.clone(), listen, self.link_cookie.clone());
+        LinkSettings { tls: self.link_tls.clone(), ..plain }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a node knows of the cluster.
+
+use std::collections::BTreeMap;
+
+use crate::metrics;
+use crate::router::NodeRouter;
+use crate::status::{ClusterStatus, Dependency, NodeStatus, ServiceStatus};
+
+pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
+    let Some(membership) = router.membership.get() else { return ClusterStatus::default() };
+    let view = membership.view().borrow().clone();
+    let linked: BTreeMap<_, _> = router
+        .links
+        .get()
+        .map(|links| links.peers().into_iter().map(|peer| (peer.node, peer.connected)).collect())
+        .unwrap_or_default();
+    let nodes = view.live().map(|member| NodeStatus {
+        name: member.node.name.to_string(),
+        generation: member.node.generation,
+        address: member.link_address.clone(),
+        roles: member.roles.iter().map(ToOwned::to_owned).collect(),
+        state: member.state.to_string(),
+        acknowledged_version: membership.acknowledged_version(&member.node),
+        silent_ms: membership.silent_ms(&member.node),
+        linked: member.node == router.node || linked.get(&member.node).copied().unwrap_or(false),
+    });
+    let placement = router.placement.borrow().clone();
+    let mut services: BTreeMap<&'static str, ServiceStatus> = BTreeMap::new();
+    for (shard, owner) in placement.all() {
+        let service = services.entry(shard.service).or_insert_with(|| ServiceStatus {
+            name: shard.service.to_owned(),
+            serving_here: u32::try_from(metrics::serving_count(shard.service)).unwrap_or(0),
+            loaded_here: u64::try_from(metrics::loaded_count(shard.service)).unwrap_or(0),
+            ..ServiceStatus::default()
+        });
+        service.shards += 1;
+        let owner = owner.map_or_else(|| "nobody".to_owned(), |node| node.name.to_string());
+        *service.owners.entry(owner).or_default() += 1;
+    }
+    ClusterStatus {
+        cluster: view.cluster.clone(),
+        node: router.node.to_string(),
+        view_version: view.version,
+        feature_level: view.feature_level,
+        nodes: nodes.collect(),
+        services: services.into_values().collect(),
+        quarantined: router.runtime.quarantined(),
+        dependencies: dependencies(router).await,
+    }
+}
+
+/// Asks every database for a trifle, side by side.
+async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
+    let checks = router.databases.all().map(|(name, server)| async move {
+        let began = std::time::Instant::now();
+        let outcome = server.store.ping().await;
+        Dependency {
+            name: format!("database {name}"),
+            location: server.store.location().to_owned(),
+            up: outcome.is_ok(),
+            latency_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+            error: outcome.err().map(|error| error.to_string()),
+        }
+    });
+    futures::future::join_all(checks).await
+}
