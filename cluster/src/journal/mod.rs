@@ -13,6 +13,8 @@ mod batch;
 mod lane;
 mod resolve;
 mod submission;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

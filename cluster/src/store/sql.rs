@@ -185,7 +185,7 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.server.read("SELECT 1", &[]).await.map(drop).map_err(|fault| self.error(fault))
+        self.server.read(&Arc::from("SELECT 1"), &[]).await.map(drop).map_err(|fault| self.error(fault))
     }
 
     async fn migrate(&self, service: &str, migrations: &[Migration]) -> Result<(), StoreError> {
