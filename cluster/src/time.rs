@@ -52,6 +52,11 @@ impl BootTime {
         Self(self.0.saturating_add(duration))
     }
 
+    /// How long from `earlier` to this; zero when it lies after.
+    pub fn since(self, earlier: BootTime) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// How long ago; zero when it lies ahead.
     pub fn elapsed(self) -> Duration {
         Self::now().0.saturating_sub(self.0)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::reference::Key;
+use crate::store::{ClusterStore, StoreError};
 
 /// The one way in which shard keys are hashed.
 pub const HASH: &str = "xxh3-64";
@@ -55,7 +56,7 @@ pub struct DatabaseRange {
 }
 
 /// Why a topology can't be used, or is not the founded one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TopologyError {
     /// This node's settings are not the cluster's.
     #[error("{setting} is {configured} here, but the cluster {cluster:?} was founded with {founded}")]
@@ -80,6 +81,9 @@ pub enum TopologyError {
     /// The cluster database holds a topology that this version can't read.
     #[error("the founded topology can't be read: {0}")]
     Unreadable(String),
+    /// The cluster database can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Topology {
@@ -138,6 +142,17 @@ impl Topology {
             self.same_service(&format!("services.{name}"), self.service(name), configured.service(name))?;
         }
         Ok(())
+    }
+
+    /// Founds the cluster with these settings, or compares them with the founded ones. The cluster
+    /// database's tables must be there.
+    ///
+    /// # Errors
+    /// Any [`TopologyError`].
+    pub async fn agree(&self, store: &dyn ClusterStore) -> Result<(), TopologyError> {
+        self.check()?;
+        let founded = store.found(&self.to_json()).await?;
+        Self::from_json(&founded)?.accepts(self)
     }
 
     /// The document as it is stored.
@@ -238,7 +253,7 @@ mod tests {
     fn a_difference_is_named() {
         let founded = topology();
         founded.check().expect("valid");
-        assert_eq!(founded.accepts(&topology()), Ok(()));
+        founded.accepts(&topology()).expect("the same");
         let read = Topology::from_json(&founded.to_json()).expect("readable");
         assert_eq!(read, founded);
 
@@ -261,7 +276,7 @@ mod tests {
     #[test]
     fn a_service_as_the_default_may_come_later() {
         let explicit = topology().with("analytics", ServiceTopology::spread(32, ["main"]));
-        assert_eq!(topology().accepts(&explicit), Ok(()));
+        topology().accepts(&explicit).expect("the same");
     }
 
     #[test]

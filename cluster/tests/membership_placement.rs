@@ -47,7 +47,7 @@ fn a_restarted_node_gets_its_shards_back() {
         let old = before.members[which.index(nodes)].clone();
         let mut fresh = old.clone();
         fresh.node = NodeId::new(old.node.name.clone(), old.node.generation + 1);
-        let joined = before.join(&fresh).expect("newer");
+        let joined = before.join(&fresh, 1).expect("newer");
         prop_assert_eq!(joined.state(&old.node), MemberState::Down);
         let after = joined.up(&fresh.node).expect("joining");
         let names = |view: &View| -> Vec<_> {
@@ -86,7 +86,7 @@ fn only_nodes_that_are_up_and_have_the_role_own_shards() {
     let mut fewer = view.drain(&node(1)).expect("up").down(&node(2), 1).expect("up");
     fewer.members.push(other);
     let joining = Member::joining(NodeId::new("late", 1), Roles::new([SERVICE]), "127.0.0.1:1", 1);
-    let joined = fewer.join(&joining).expect("new");
+    let joined = fewer.join(&joining, 0).expect("new");
     let owned = counts(&owners(&joined, SERVICE, 32));
     assert_eq!(owned.into_keys().collect::<Vec<_>>(), [node(0), node(3)]);
     assert_eq!(owners(&View::empty("empty"), SERVICE, 2), [None, None]);
@@ -112,7 +112,7 @@ fn view(nodes: usize) -> View {
     for index in 0..nodes {
         let node = NodeId::new(format!("node-{index}"), 1);
         let member = Member::joining(node.clone(), Roles::new(["order", "cart"]), "127.0.0.1:1", 1);
-        view = view.join(&member).and_then(|view| view.up(&node)).expect("new");
+        view = view.join(&member, 0).and_then(|view| view.up(&node)).expect("new");
     }
     view
 }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// The longest name of a node, in bytes.
 pub const NODE_NAME_BYTES_MAX: usize = 64;
+/// How long a renewal of a lease holds unless set otherwise.
+pub const LEASE_MS_DEFAULT: u64 = 2000;
 /// The role of a node that takes HTTP in; all other roles are names of services.
 pub const GATEWAY: &str = "gateway";
 
@@ -129,8 +131,12 @@ pub enum Ended {
         /// The beat that was judged.
         beat: u64,
     },
-    /// A new generation of the same name came; its lease has to run out first.
-    Replaced,
+    /// A new generation of the same name came, after which no renewal of the old one succeeds; the lease of
+    /// its last renewal has to run out first.
+    Replaced {
+        /// The beat of that last renewal.
+        beat: u64,
+    },
 }
 
 /// One member of a view.
@@ -153,6 +159,9 @@ pub struct Member {
     /// How it ended, once it is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// How long a renewal of its lease holds, in milliseconds of anyone's clock.
+    #[serde(default = "lease_ms_default")]
+    pub lease_ms: u64,
     /// The highest feature level that it supports.
     pub feature_level: u16,
     /// The program's version.
@@ -173,6 +182,7 @@ impl Member {
             state: MemberState::Joining,
             up_since: 0,
             ended: None,
+            lease_ms: LEASE_MS_DEFAULT,
             feature_level,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             unknown: BTreeMap::new(),
@@ -246,10 +256,10 @@ impl View {
         self.members.iter().filter(move |member| member.state == MemberState::Up && member.roles.contains(service))
     }
 
-    /// A node begins its life; an older life of it is over. Nothing when this or a newer life is known, or
-    /// when it does not support the cluster's feature level.
+    /// A node begins its life; an older life of it, whose last beat this was, is over. Nothing when this or
+    /// a newer life is known, or when it does not support the cluster's feature level.
     #[must_use]
-    pub fn join(&self, joining: &Member) -> Option<View> {
+    pub fn join(&self, joining: &Member, older_beat: u64) -> Option<View> {
         let founds = self.version == 0;
         let known =
             self.newest(&joining.node.name).is_some_and(|known| known.node.generation >= joining.node.generation);
@@ -263,7 +273,7 @@ impl View {
             for member in view.members.iter_mut().filter(|member| member.node.name == joining.node.name) {
                 if member.is_live() {
                     member.state = MemberState::Down;
-                    member.ended = Some(Ended::Replaced);
+                    member.ended = Some(Ended::Replaced { beat: older_beat });
                 }
             }
             let fresh = Member { state: MemberState::Joining, up_since: 0, ended: None, ..joining.clone() };
@@ -356,4 +366,8 @@ impl View {
         change(&mut view);
         view
     }
+}
+
+fn lease_ms_default() -> u64 {
+    LEASE_MS_DEFAULT
 }
