@@ -40,6 +40,13 @@ pub enum Failure {
         /// The chain of entities, ending with the one that was to be asked again.
         path: Vec<String>,
     },
+    /// The entity panicked over this command and has been restarted from its durable state. Nothing has
+    /// happened; a repetition would end the same way.
+    #[error("{entity} failed over the command and was restarted; nothing has changed")]
+    Crashed {
+        /// `service.entity/key`.
+        entity: String,
+    },
     /// The entity keeps failing and has been set aside; an operator has to look at it.
     #[error("{entity} is quarantined after repeated failures")]
     Quarantined {

@@ -24,7 +24,7 @@ use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
 use crate::journal::Journal;
 use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
-use crate::membership::{Membership, MembershipError, NodeId};
+use crate::membership::{self, Membership, MembershipError, NodeId};
 use crate::provider::Provider;
 use crate::reminders;
 use crate::router::NodeRouter;
@@ -106,7 +106,7 @@ impl Node {
         let listen = free_port(settings.link_listen).await?;
         let link_address = settings.link_advertise.clone().unwrap_or_else(|| listen.to_string());
         let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
-        let membership = Membership::join(agreed, settings.membership(link_address)).await?;
+        let membership = membership::join(agreed, settings.membership(link_address)).await?;
         let membership = Arc::new(membership);
         let node = membership.node().clone();
         let databases = Arc::new(databases(&settings, &own, &stores, &node)?);
@@ -224,7 +224,8 @@ impl Node {
     /// Resolves when the others have declared this node down: its generation is over, the process must
     /// stop serving and start again.
     pub async fn declared_down(&self) {
-        self.membership.declared_down().await;
+        // The sender ends only with the node.
+        let _ = self.membership.declared_down().wait_for(|down| *down).await;
     }
 
     /// Ends links and tasks without handing over.

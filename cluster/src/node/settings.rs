@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::journal::JournalSettings;
 use crate::link::{LinkSettings, TlsFiles};
 use crate::membership::{MembershipSettings, NodeId, Roles};
 use crate::runtime::RuntimeSettings;
 use crate::topology::Topology;
-
-/// The feature level of this version: raised when it writes something that older versions can't read.
-pub const FEATURE_LEVEL: u16 = 1;
 
 /// Everything that a node is started with.
 #[derive(Clone, Debug)]
@@ -37,31 +33,30 @@ pub struct NodeSettings {
     /// Where its gateway is, for the others to know.
     pub http_address: Option<String>,
     /// After this much silence the others declare it down.
-    pub lease: Duration,
+    pub lease_ms: u64,
     /// How often it renews.
-    pub renew: Duration,
+    pub renew_ms: u64,
     /// Limits.
     pub runtime: RuntimeSettings,
     /// Limits of the journal writers.
     pub journal: JournalSettings,
     /// How many of its newest rows a shard's journal keeps; all of them when nothing is set.
     pub journal_keep_rows: Option<u64>,
-    /// The program's version.
-    pub version: String,
 }
 
 impl NodeSettings {
     pub(super) fn membership(&self, link_address: String) -> MembershipSettings {
-        MembershipSettings {
-            cluster: self.topology.cluster.clone(),
-            name: self.name.clone(),
-            roles: self.roles.clone(),
+        let plain = MembershipSettings::new(
+            self.topology.cluster.clone(),
+            self.name.clone(),
+            self.roles.clone(),
             link_address,
+        );
+        MembershipSettings {
             http_address: self.http_address.clone(),
-            lease: self.lease,
-            renew: self.renew,
-            feature_level: FEATURE_LEVEL,
-            version: self.version.clone(),
+            lease_ms: self.lease_ms,
+            renew_ms: self.renew_ms,
+            ..plain
         }
     }
 

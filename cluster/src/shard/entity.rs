@@ -251,7 +251,7 @@ impl EntityState {
         let Ok(decided) = decided else {
             metrics::asked(kind, "panic");
             if let Some(reply) = cause.reply.take() {
-                reply.fail(Failure::Moved { shard: place.shard.to_string() });
+                reply.fail(Failure::Crashed { entity: self.address().to_string() });
             }
             return Err(format!("{} panicked while it decided", self.address()).into());
         };
