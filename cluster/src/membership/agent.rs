@@ -14,7 +14,7 @@ use ractor_cluster::RactorMessage;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::store::{ClusterRows, ClusterStore};
+use crate::store::{ClusterRows, ClusterStore, StoreError};
 use crate::time::BootTime;
 
 use super::error::MembershipError;
@@ -60,7 +60,7 @@ pub enum Change {
 
 pub(super) async fn start(store: Arc<dyn ClusterStore>, shared: Shared) -> Result<Membership, MembershipError> {
     let shared = Arc::new(shared);
-    let gap_max = shared.settings.lease() / 2;
+    let gap_max = shared.settings.lease / 2;
     let observer = Observer::new(shared.node.clone(), gap_max);
     let state = Agent { store, shared: Arc::clone(&shared), observer, timer: None, last_round: BootTime::now() };
     tracing::info!(node = %shared.node, view_version = shared.view.borrow().version, "joined the cluster");
@@ -183,7 +183,7 @@ impl Agent {
                 return;
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} ms", self.shared.settings.store_timeout_ms),
+            Err(_) => format!("no answer within {:?}", self.shared.settings.store_timeout()),
         };
         self.observer.interrupted();
         self.report(StoreHealth { up: false, latency_us, error: Some(error) });
@@ -279,7 +279,7 @@ impl Agent {
         if view.raise_feature_level().is_some() {
             self.swap(View::raise_feature_level).await;
         }
-        let forget = Duration::from_millis(self.shared.settings.forget_ms);
+        let forget = self.shared.settings.forget();
         for node in self.observer.forgettable(now, forget) {
             if self.swap(|view| view.forget(&node)).await {
                 self.remove_lease(&node).await;
@@ -351,19 +351,16 @@ impl Agent {
             self.adopt(parse(&rows, &self.shared.settings.cluster)?);
         }
         let last = "other nodes keep changing the view".to_owned();
-        Err(MembershipError::TimedOut { timeout_ms: self.shared.settings.store_timeout_ms, last })
+        Err(MembershipError::TimedOut { after: self.shared.settings.store_timeout(), last })
     }
 
-    async fn store_call<T>(
-        &self,
-        call: impl Future<Output = Result<T, crate::store::StoreError>>,
-    ) -> Result<T, MembershipError> {
-        let timeout_ms = self.shared.settings.store_timeout_ms;
-        match tokio::time::timeout(self.shared.settings.store_timeout(), call).await {
+    async fn store_call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, MembershipError> {
+        let after = self.shared.settings.store_timeout();
+        match tokio::time::timeout(after, call).await {
             Ok(outcome) => Ok(outcome?),
             Err(_) => {
                 let last = "the cluster database gave no answer".to_owned();
-                Err(MembershipError::TimedOut { timeout_ms, last })
+                Err(MembershipError::TimedOut { after, last })
             }
         }
     }
@@ -386,10 +383,10 @@ impl Agent {
         if let Some(timer) = self.timer.take() {
             timer.abort();
         }
-        let renew_us = self.shared.settings.renew_ms * 1000;
+        let renew = self.shared.settings.renew;
         // A fifth more or less, so that the nodes' rounds do not fall together.
-        let usual = Duration::from_micros(renew_us * 4 / 5 + rand::random_range(0..=renew_us * 2 / 5));
-        let least = Duration::from_micros(renew_us / 5);
+        let usual = renew.mul_f64(rand::random_range(0.8..1.2));
+        let least = renew / 5;
         let due = self.observer.next_due(&self.shared.view.borrow(), BootTime::now());
         let delay = due.map_or(usual, |due| due.clamp(least, usual));
         let agent = myself.clone();

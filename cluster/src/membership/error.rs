@@ -1,5 +1,7 @@
 //! Why a node can't be, or is no longer, a member.
 
+use std::time::Duration;
+
 use crate::store::StoreError;
 
 use super::view::{NodeId, NodeIdError};
@@ -42,10 +44,10 @@ pub enum MembershipError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It did not happen in time; the last thing that stood in the way.
-    #[error("not done within {timeout_ms} ms: {last}")]
+    #[error("not done within {after:?}: {last}")]
     TimedOut {
         /// How long.
-        timeout_ms: u64,
+        after: Duration,
         /// What stood in the way.
         last: String,
     },

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::{oneshot, watch};
 
+use crate::store::ClusterStore;
 use crate::time::BootTime;
 
 use super::agent::{AgentMessage, Change};
 use super::error::MembershipError;
+use super::join;
 use super::observer::Seen;
 use super::settings::MembershipSettings;
 use super::view::{NodeId, View};
@@ -37,6 +38,17 @@ pub struct StoreHealth {
 }
 
 impl Membership {
+    /// Begins a new life of a node: takes the next generation, writes its first lease row, and founds the
+    /// view or joins it as `joining`. An older life of the same name is over from then on. The tables must
+    /// be there ([`ClusterStore::migrate_cluster`]).
+    ///
+    /// # Errors
+    /// When the settings are wrong, the database belongs to another cluster, the cluster needs a newer
+    /// version, or the database stays away.
+    pub async fn join(store: Arc<dyn ClusterStore>, settings: MembershipSettings) -> Result<Self, MembershipError> {
+        join::join(store, settings).await
+    }
+
     /// This life of this node.
     pub fn node(&self) -> &NodeId {
         &self.shared.node
@@ -65,7 +77,7 @@ impl Membership {
             return;
         }
         self.poke();
-        let in_time = self.shared.settings.store_timeout() + Duration::from_millis(self.shared.settings.renew_ms);
+        let in_time = self.shared.settings.store_timeout() + self.shared.settings.renew;
         // Whether it was in time or the agent has ended, there is nothing to add.
         let _ = tokio::time::timeout(in_time, written.wait_for(|written| *written >= version)).await;
     }
@@ -124,14 +136,21 @@ impl Membership {
     }
 
     /// The newest view that a node has acknowledged, as seen from here.
-    pub fn acknowledged_by(&self, node: &NodeId) -> u64 {
+    pub fn acknowledged_version(&self, node: &NodeId) -> u64 {
         self.shared.seen().get(node).map_or(0, |seen| seen.acknowledged_version)
     }
 
-    /// Becomes true when this life of the node is over though it did not leave: the process must stop
-    /// serving and begin a new one.
-    pub fn declared_down(&self) -> watch::Receiver<bool> {
-        self.shared.declared_down.subscribe()
+    /// Resolves when this life of the node is over though it did not leave: the process must stop serving
+    /// and begin a new one.
+    pub async fn declared_down(&self) {
+        let mut declared = self.shared.declared_down.subscribe();
+        // The sender lives as long as this handle.
+        let _ = declared.wait_for(|down| *down).await;
+    }
+
+    /// Whether this life of the node is over though it did not leave.
+    pub fn is_declared_down(&self) -> bool {
+        *self.shared.declared_down.borrow()
     }
 
     /// Whether the last round with the cluster database succeeded.
@@ -210,7 +229,7 @@ impl Shared {
     /// A renewal that was sent then has been confirmed.
     pub fn extend_lease(&self, sent: BootTime) {
         if !self.ended.load(Ordering::Acquire) {
-            let until = self.since_start_us(sent.plus(self.settings.lease()));
+            let until = self.since_start_us(sent.plus(self.settings.lease));
             self.lease_until_us.fetch_max(until, Ordering::AcqRel);
         }
     }

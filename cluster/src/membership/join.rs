@@ -11,22 +11,19 @@ use crate::time::BootTime;
 use super::agent;
 use super::error::MembershipError;
 use super::handle::{Membership, Shared};
-use super::settings::MembershipSettings;
+use super::settings::{JOIN_TIMEOUT, MembershipSettings};
 use super::view::{NodeId, View};
 
 /// Between attempts while the cluster database is away.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Begins a new life of a node: takes the next generation, writes its first lease row, and founds the view
-/// or joins it as `joining`. An older life of the same name is over from then on. The tables must be there
-/// ([`ClusterStore::migrate_cluster`]).
-///
-/// # Errors
-/// When the settings are wrong, the database belongs to another cluster, the cluster needs a newer version,
-/// or the database stays away.
-pub async fn join(store: Arc<dyn ClusterStore>, settings: MembershipSettings) -> Result<Membership, MembershipError> {
+/// See [`Membership::join`].
+pub(super) async fn join(
+    store: Arc<dyn ClusterStore>,
+    settings: MembershipSettings,
+) -> Result<Membership, MembershipError> {
     settings.check()?;
-    let deadline = Instant::now() + Duration::from_millis(settings.join_timeout_ms);
+    let deadline = Instant::now() + JOIN_TIMEOUT;
     let mut generation = None;
     loop {
         let attempt = enter(&*store, &settings, &mut generation);
@@ -39,10 +36,10 @@ pub async fn join(store: Arc<dyn ClusterStore>, settings: MembershipSettings) ->
             Ok(Ok(None)) => continue,
             Ok(Err(MembershipError::Store(error @ StoreError::Unavailable { .. }))) => error.to_string(),
             Ok(Err(error)) => return Err(error),
-            Err(_) => format!("the cluster database gave no answer within {} ms", settings.store_timeout_ms),
+            Err(_) => format!("the cluster database gave no answer within {:?}", settings.store_timeout()),
         };
         if Instant::now() >= deadline {
-            return Err(MembershipError::TimedOut { timeout_ms: settings.join_timeout_ms, last });
+            return Err(MembershipError::TimedOut { after: JOIN_TIMEOUT, last });
         }
         tracing::warn!(cause = last, "joining is tried again");
         tokio::time::sleep(RETRY).await;

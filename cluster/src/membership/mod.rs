@@ -2,7 +2,7 @@
 //!
 //! * [`view`]: the versioned view and its pure transitions
 //! * [`settings`]: what a membership is set up with
-//! * [`join`](mod@join): how a node begins its life
+//! * `join`: how a node begins its life
 //! * [`agent`]: the actor that renews the lease, reads the view and changes it
 //! * [`observer`]: what it concludes from the others' beats, without I/O
 //! * [`handle`]: the membership as the rest of the process sees it
@@ -11,13 +11,12 @@
 pub mod agent;
 pub mod error;
 pub mod handle;
-pub mod join;
+mod join;
 pub mod observer;
 pub mod settings;
 pub mod view;
 
 pub use error::MembershipError;
 pub use handle::{Membership, StoreHealth};
-pub use join::join;
 pub use settings::{FEATURE_LEVEL, MembershipSettings};
 pub use view::{Ended, Member, MemberState, NodeId, NodeIdError, Roles, View};

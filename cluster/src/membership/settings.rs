@@ -7,6 +7,14 @@ use super::view::{LEASE_MS_DEFAULT, Member, NodeId, Roles, check_name};
 
 /// The feature level that this version of the program supports.
 pub const FEATURE_LEVEL: u16 = 1;
+/// How often a lease is renewed unless set otherwise.
+pub const RENEW_DEFAULT: Duration = Duration::from_millis(250);
+/// How long a join goes on trying while the cluster database is away.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// For how many leases a life that is over stays in the view.
+const FORGET_LEASES: u32 = 30;
+/// A lease must leave time for so many renewals.
+const RENEWALS_MIN: u32 = 3;
 
 /// See the fields.
 #[derive(Clone, Debug)]
@@ -21,19 +29,15 @@ pub struct MembershipSettings {
     pub link_address: String,
     /// Where its HTTP listener is, on gateways.
     pub http_address: Option<String>,
+    /// How long a renewal holds. Others declare the node down when its lease has stood still for so long
+    /// and a tenth more.
+    pub lease: Duration,
+    /// How often the lease is renewed and the view read; a fifth more or less, at random.
+    pub renew: Duration,
     /// The highest feature level that it supports.
     pub feature_level: u16,
-    /// How long a renewal holds. Others declare the node down when its lease has stood still for so long
-    /// and a margin.
-    pub lease_ms: u64,
-    /// How often the lease is renewed and the view read; a fifth more or less, at random.
-    pub renew_ms: u64,
-    /// How long one round with the cluster database may take.
-    pub store_timeout_ms: u64,
-    /// How long a join goes on trying while the cluster database is away.
-    pub join_timeout_ms: u64,
-    /// How long a life that is over stays in the view.
-    pub forget_ms: u64,
+    /// The program's version.
+    pub version: String,
 }
 
 impl MembershipSettings {
@@ -50,12 +54,10 @@ impl MembershipSettings {
             roles,
             link_address: link_address.into(),
             http_address: None,
+            lease: Duration::from_millis(LEASE_MS_DEFAULT),
+            renew: RENEW_DEFAULT,
             feature_level: FEATURE_LEVEL,
-            lease_ms: LEASE_MS_DEFAULT,
-            renew_ms: 250,
-            store_timeout_ms: 1000,
-            join_timeout_ms: 10_000,
-            forget_ms: 60_000,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
@@ -65,32 +67,30 @@ impl MembershipSettings {
     /// The one that does not.
     pub fn check(&self) -> Result<(), MembershipError> {
         check_name(&self.name)?;
-        let rules = [
-            (self.renew_ms > 0, "renew_ms must be above 0"),
-            (self.lease_ms >= 3 * self.renew_ms, "lease_ms must be at least three times renew_ms"),
-            (self.store_timeout_ms > 0, "store_timeout_ms must be above 0"),
-            (self.store_timeout_ms <= self.lease_ms, "store_timeout_ms must not be above lease_ms"),
-            (self.forget_ms >= 2 * self.lease_ms, "forget_ms must be at least twice lease_ms"),
-        ];
-        match rules.into_iter().find(|(holds, _)| !holds) {
-            Some((_, reason)) => Err(MembershipError::Settings(reason)),
-            None => Ok(()),
+        if self.renew.is_zero() {
+            return Err(MembershipError::Settings("the time between renewals must not be 0"));
         }
+        if self.lease < self.renew * RENEWALS_MIN {
+            return Err(MembershipError::Settings("a lease must be at least three times the time between renewals"));
+        }
+        Ok(())
+    }
+
+    /// How long one round with the cluster database may take.
+    pub(super) fn store_timeout(&self) -> Duration {
+        self.lease / 2
+    }
+
+    pub(super) fn forget(&self) -> Duration {
+        self.lease * FORGET_LEASES
     }
 
     pub(super) fn member(&self, node: &NodeId) -> Member {
         Member {
             http_address: self.http_address.clone(),
-            lease_ms: self.lease_ms,
+            lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
+            version: self.version.clone(),
             ..Member::joining(node.clone(), self.roles.clone(), self.link_address.clone(), self.feature_level)
         }
-    }
-
-    pub(super) fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms)
-    }
-
-    pub(super) fn store_timeout(&self) -> Duration {
-        Duration::from_millis(self.store_timeout_ms)
     }
 }
