@@ -4,7 +4,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod.rs` | what the service is for, [`service()` and the entity's wiring |
+//! | `mod.rs` | what the service is for, `service()` and the entity's wiring |
 //! | `command.rs` | the public protocol: commands, replies, rejections and their limits |
 //! | `event.rs` | what happened, with the public names |
 //! | `state.rs` | head, parts, and how an event changes them |
@@ -25,3 +25,17 @@ pub mod product;
 pub mod user;
 
 mod digest;
+
+use nakku_cluster::Service;
+
+/// All services, in the order of their ports.
+pub fn services() -> Vec<Service> {
+    vec![
+        user::service(),
+        product::service(),
+        inventory::service(),
+        order::service(),
+        cart::service(),
+        payment::service(),
+    ]
+}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::ops::Bound;
 use std::str::FromStr;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,6 +57,16 @@ impl<K: Ord + Clone, V> Parts<K, V> {
     /// All entries in the order of their keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.entries.iter()
+    }
+
+    /// All entries behind a key, or all, in the order of their keys.
+    pub fn iter_after<Q>(&self, key: Option<&Q>) -> impl DoubleEndedIterator<Item = (&K, &V)>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.entries.range::<Q, _>((from, Bound::Unbounded))
     }
 
     /// All keys in order.
