@@ -157,7 +157,9 @@ impl Handoff {
         let mut views = self.membership.view();
         let mut acknowledged = self.membership.all_acknowledged();
         loop {
-            self.reconcile(&views.borrow_and_update().clone(), *acknowledged.borrow_and_update()).await;
+            let view = views.borrow_and_update().clone();
+            let acknowledged_version = *acknowledged.borrow_and_update();
+            self.reconcile(&view, acknowledged_version).await;
             let retry = tokio::time::sleep(RETRY);
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return },
@@ -196,8 +198,7 @@ impl Handoff {
             }
         }
         self.progress.send_if_modified(|progress| {
-            let now =
-                Progress { view_version: view.version, serving: self.serving.len(), wanted: wanted.len() };
+            let now = Progress { view_version: view.version, serving: self.serving.len(), wanted: wanted.len() };
             std::mem::replace(progress, now) != now
         });
     }

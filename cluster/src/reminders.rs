@@ -73,8 +73,7 @@ impl Reminders {
             }
             let Some(server) = self.databases.of_shard(shard) else { continue };
             let place = (shard.service, server.store.location().to_owned());
-            let (_, shards) =
-                by_place.entry(place).or_insert_with(|| (Arc::clone(&server.store), Shards::new()));
+            let (_, shards) = by_place.entry(place).or_insert_with(|| (Arc::clone(&server.store), Shards::new()));
             shards.insert(shard.number, actor);
         }
         for ((service, location), (store, shards)) in by_place {

@@ -118,7 +118,7 @@ impl Router for NodeRouter {
     }
 
     async fn status(&self) -> ClusterStatus {
-        crate::node::status::of(self)
+        crate::node::status::of(self).await
     }
 
     fn is_ready(&self) -> bool {

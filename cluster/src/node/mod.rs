@@ -24,7 +24,7 @@ use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
 use crate::journal::Journal;
 use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
-use crate::membership::{self, Membership, MembershipError, NodeId};
+use crate::membership::{Membership, MembershipError, NodeId};
 use crate::provider::Provider;
 use crate::reminders;
 use crate::router::NodeRouter;
@@ -62,7 +62,9 @@ pub enum NodeError {
     #[error("an actor could not be started: {0}")]
     Actor(#[from] ractor::SpawnErr),
     /// The view gives it shards that it could not take in time.
-    #[error("{serving} of {wanted} shards serve after {waited_ms} ms; is another node with the same shards alive but silent, or a database slow?")]
+    #[error(
+        "{serving} of {wanted} shards serve after {waited_ms} ms; is another node with the same shards alive but silent, or a database slow?"
+    )]
     Slow {
         /// How many serve.
         serving: usize,
@@ -96,7 +98,11 @@ impl Node {
         settings.topology.check()?;
         let stores = open_stores(&settings).await?;
         let cluster_store = store::open(&settings.cluster_database).await?;
-        let cluster_store = stores.values().find(|store| store.location() == cluster_store.location()).cloned().unwrap_or(cluster_store);
+        let cluster_store = stores
+            .values()
+            .find(|store| store.location() == cluster_store.location())
+            .cloned()
+            .unwrap_or(cluster_store);
         cluster_store.migrate_cluster().await?;
         let founded = cluster_store.found(&settings.topology.to_json()).await?;
         Topology::from_json(&founded)?.accepts(&settings.topology)?;
@@ -106,7 +112,7 @@ impl Node {
         let listen = free_port(settings.link_listen).await?;
         let link_address = settings.link_advertise.clone().unwrap_or_else(|| listen.to_string());
         let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
-        let membership = membership::join(agreed, settings.membership(link_address)).await?;
+        let membership = Membership::join(agreed, settings.membership(link_address)).await?;
         let membership = Arc::new(membership);
         let node = membership.node().clone();
         let databases = Arc::new(databases(&settings, &own, &stores, &node)?);
@@ -224,8 +230,7 @@ impl Node {
     /// Resolves when the others have declared this node down: its generation is over, the process must
     /// stop serving and start again.
     pub async fn declared_down(&self) {
-        // The sender ends only with the node.
-        let _ = self.membership.declared_down().wait_for(|down| *down).await;
+        self.membership.declared_down().await;
     }
 
     /// Ends links and tasks without handing over.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::journal::JournalSettings;
 use crate::link::{LinkSettings, TlsFiles};
@@ -42,27 +43,28 @@ pub struct NodeSettings {
     pub journal: JournalSettings,
     /// How many of its newest rows a shard's journal keeps; all of them when nothing is set.
     pub journal_keep_rows: Option<u64>,
+    /// The program's version, for the others to know.
+    pub version: String,
 }
 
 impl NodeSettings {
     pub(super) fn membership(&self, link_address: String) -> MembershipSettings {
-        let plain = MembershipSettings::new(
-            self.topology.cluster.clone(),
-            self.name.clone(),
-            self.roles.clone(),
-            link_address,
-        );
         MembershipSettings {
             http_address: self.http_address.clone(),
-            lease_ms: self.lease_ms,
-            renew_ms: self.renew_ms,
-            ..plain
+            lease: Duration::from_millis(self.lease_ms),
+            renew: Duration::from_millis(self.renew_ms),
+            version: self.version.clone(),
+            ..MembershipSettings::new(
+                self.topology.cluster.clone(),
+                self.name.clone(),
+                self.roles.clone(),
+                link_address,
+            )
         }
     }
 
     pub(super) fn links(&self, node: &NodeId, listen: SocketAddr) -> LinkSettings {
-        let plain =
-            LinkSettings::new(self.topology.cluster.clone(), node.clone(), listen, self.link_cookie.clone());
+        let plain = LinkSettings::new(self.topology.cluster.clone(), node.clone(), listen, self.link_cookie.clone());
         LinkSettings { tls: self.link_tls.clone(), ..plain }
     }
 }

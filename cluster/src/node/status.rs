@@ -20,7 +20,7 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
         address: member.link_address.clone(),
         roles: member.roles.iter().map(ToOwned::to_owned).collect(),
         state: member.state.to_string(),
-        acknowledged_version: membership.acknowledged_by(&member.node),
+        acknowledged_version: membership.acknowledged_version(&member.node),
         silent_ms: membership.silent_ms(&member.node),
         linked: member.node == router.node || linked.get(&member.node).copied().unwrap_or(false),
     });

@@ -76,6 +76,7 @@ async fn start() -> Node {
         },
         journal: nakku_cluster::journal::JournalSettings::default(),
         journal_keep_rows: None,
+        version: "test".into(),
     };
     Node::start(settings, vec![sample::service()], vec![Arc::new(Oracle)]).await.expect("the node starts")
 }
@@ -240,8 +241,7 @@ fn a_full_mailbox_refuses_at_once() {
         let asks = (0..2000).map(|_| ask(&cluster, "c-crowded", Command::Add(1)));
         let answers = futures::future::join_all(asks).await;
         let added = answers.iter().filter(|answer| answer.is_ok()).count();
-        let overloaded =
-            |answer: &&Result<_, _>| matches!(answer, Err(AskError::Failed(Failure::Overloaded { .. })));
+        let overloaded = |answer: &&Result<_, _>| matches!(answer, Err(AskError::Failed(Failure::Overloaded { .. })));
         assert_eq!(added + answers.iter().filter(overloaded).count(), 2000);
         assert!(added >= 256, "what fits the mailbox is executed");
         assert_eq!(total(&cluster, "c-crowded").await, i64::try_from(added).expect("small"));

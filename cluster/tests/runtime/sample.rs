@@ -35,9 +35,18 @@ pub enum Command {
     Add(i64),
     Get,
     /// Adds here first and at another counter after it, until that one agrees.
-    Forward { to: Key, amount: i64, id: u64 },
-    Receive { id: u64, amount: i64 },
-    Forwarded { id: u64 },
+    Forward {
+        to: Key,
+        amount: i64,
+        id: u64,
+    },
+    Receive {
+        id: u64,
+        amount: i64,
+    },
+    Forwarded {
+        id: u64,
+    },
     /// Counts one up at that time.
     RemindAt(Timestamp),
     Reminded,
