@@ -11,7 +11,7 @@ use super::session::{Fault, Value};
 
 /// The server closes a session that has been silent for so long. A frozen owner's open transaction stands
 /// in the way of its successor for no longer than this; an idle writer merely connects anew.
-pub const SESSION_IDLE_SECONDS: u32 = 10;
+pub const SESSION_IDLE_SECONDS: u32 = 5;
 
 /// A statement waits so long for a row, or for a table that is being altered, before it is sent again.
 pub const LOCK_WAIT_SECONDS: u32 = 1;

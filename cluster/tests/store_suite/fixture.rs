@@ -80,6 +80,20 @@ impl Fixture {
         Self { store, service, url, folder }
     }
 
+    /// On a server of the test's own.
+    pub async fn at(url: String) -> Self {
+        let store = open(&url).await.expect("the address is right");
+        let fixture = Self { store, service: "suite", url, folder: None };
+        fixture.store.migrate(fixture.service, &migrations(fixture.service)).await.expect("migrates");
+        fixture
+    }
+
+    /// What another process has made and will remove.
+    pub async fn of_another_process(url: &str, service: String) -> Self {
+        let store = open(url).await.expect("the address is right");
+        Self { store, service: service.leak(), url: url.to_owned(), folder: None }
+    }
+
     pub fn table(&self) -> StateTable {
         StateTable { kind: Kind { service: self.service, entity: "stock" }, columns: COLUMNS }
     }
@@ -158,7 +172,7 @@ impl Fixture {
 
     /// The seqs of a shard's rows.
     pub async fn seqs(&self, shard: u32) -> Vec<u64> {
-        let rows = self.store.journal(self.service, shard, 0, 10_000).await.expect("reads the journal");
+        let rows = self.store.journal(self.service, shard, 0, 1_000_000).await.expect("reads the journal");
         rows.into_iter().map(|row| row.seq).collect()
     }
 }
