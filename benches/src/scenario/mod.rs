@@ -1,0 +1,5 @@
+//! The scenarios, one file each.
+//!
+//! - [`journal`]: durable commands against raw batched statements
+
+pub mod journal;
