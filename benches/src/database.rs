@@ -73,8 +73,9 @@ impl Database {
     pub async fn versions(&self) -> Result<Vec<(String, String)>, BenchError> {
         let mut connection = self.connect().await?;
         let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut connection).await?;
-        let flush: i64 =
-            sqlx::query_scalar("SELECT CAST(@@innodb_flush_log_at_trx_commit AS SIGNED)").fetch_one(&mut connection).await?;
+        let flush: i64 = sqlx::query_scalar("SELECT CAST(@@innodb_flush_log_at_trx_commit AS SIGNED)")
+            .fetch_one(&mut connection)
+            .await?;
         Ok(vec![("database".into(), format!("{version} (flush at commit {flush})"))])
     }
 }
@@ -83,6 +84,7 @@ impl Database {
 fn script() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let starts = [std::env::current_dir().ok(), program, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
-    let mut scripts = starts.iter().flatten().flat_map(|start| start.ancestors()).map(|folder: &Path| folder.join(SCRIPT));
+    let mut scripts =
+        starts.iter().flatten().flat_map(|start| start.ancestors()).map(|folder: &Path| folder.join(SCRIPT));
     scripts.find(|script| script.exists())
 }

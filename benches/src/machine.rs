@@ -47,7 +47,13 @@ pub struct Watch {
 impl Watch {
     /// Notes how things stand.
     pub fn start() -> Self {
-        Self { began: Instant::now(), load_before: load(), busy_before: busy_ticks(), own_before: ended_ticks(), ticks_before: all_ticks() }
+        Self {
+            began: Instant::now(),
+            load_before: load(),
+            busy_before: busy_ticks(),
+            own_before: ended_ticks(),
+            ticks_before: all_ticks(),
+        }
     }
 
     /// What the machine did since; processes of this program, what it started and `own` are not "others".

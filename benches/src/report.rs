@@ -103,7 +103,10 @@ impl Report {
     /// The settings that every scenario has.
     pub fn common_settings(arguments: &BenchArguments) -> Vec<(String, String)> {
         vec![
-            ("measured for".into(), format!("{} s, after {} s of warm-up", seconds(arguments.duration), seconds(arguments.warmup))),
+            (
+                "measured for".into(),
+                format!("{} s, after {} s of warm-up", seconds(arguments.duration), seconds(arguments.warmup)),
+            ),
             ("repeats".into(), arguments.repeats.to_string()),
         ]
     }
@@ -135,8 +138,12 @@ impl fmt::Display for Report {
             let verdict = if *holds { "holds" } else { "MISSED" };
             writeln!(f, "{name:<wide$}  {:>11}  {bound:>11}  {verdict}", short(*value))?;
         }
-        let Machine { processors, model, kernel, load_before, load_after, others_share, others, versions } = &self.machine;
-        writeln!(f, "\nmachine: {processors} x {model}, Linux {kernel}; load average {load_before:.2} before, {load_after:.2} after")?;
+        let Machine { processors, model, kernel, load_before, load_after, others_share, others, versions } =
+            &self.machine;
+        writeln!(
+            f,
+            "\nmachine: {processors} x {model}, Linux {kernel}; load average {load_before:.2} before, {load_after:.2} after"
+        )?;
         let versions: Vec<String> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
         writeln!(f, "versions: {}", versions.join(", "))?;
         let others: Vec<String> = others.iter().map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect();
@@ -151,7 +158,13 @@ fn short(value: f64) -> String {
         return "-".into();
     }
     if value.abs() < 1000.0 {
-        let digits = if value.fract() == 0.0 { 0 } else if value.abs() < 10.0 { 2 } else { 1 };
+        let digits = if value.fract() == 0.0 {
+            0
+        } else if value.abs() < 10.0 {
+            2
+        } else {
+            1
+        };
         return format!("{value:.digits$}");
     }
     let whole = format!("{:.0}", value.abs());
