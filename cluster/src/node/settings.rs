@@ -34,9 +34,9 @@ pub struct NodeSettings {
     /// Where its gateway is, for the others to know.
     pub http_address: Option<String>,
     /// After this much silence the others declare it down.
-    pub lease_ms: u64,
+    pub lease: Duration,
     /// How often it renews.
-    pub renew_ms: u64,
+    pub renew: Duration,
     /// Limits.
     pub runtime: RuntimeSettings,
     /// Limits of the journal writers.
@@ -51,8 +51,8 @@ impl NodeSettings {
     pub(super) fn membership(&self, link_address: String) -> MembershipSettings {
         MembershipSettings {
             http_address: self.http_address.clone(),
-            lease: Duration::from_millis(self.lease_ms),
-            renew: Duration::from_millis(self.renew_ms),
+            lease: self.lease,
+            renew: self.renew,
             version: self.version.clone(),
             ..MembershipSettings::new(
                 self.topology.cluster.clone(),

@@ -66,8 +66,8 @@ async fn start() -> Node {
         link_cookie: "test".into(),
         link_tls: None,
         http_address: None,
-        lease_ms: 2000,
-        renew_ms: 250,
+        lease: Duration::from_secs(2),
+        renew: Duration::from_millis(250),
         runtime: RuntimeSettings {
             passivate_after: PASSIVATE_AFTER,
             mailbox_max: 256,
