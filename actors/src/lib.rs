@@ -17,6 +17,7 @@
 
 pub mod cart;
 pub mod delivery;
+pub mod demo;
 pub mod inventory;
 pub mod money;
 pub mod order;
@@ -25,6 +26,8 @@ pub mod product;
 pub mod user;
 
 mod digest;
+#[cfg(test)]
+mod simulation;
 
 use nakku_cluster::Service;
 
@@ -37,5 +40,6 @@ pub fn services() -> Vec<Service> {
         order::service(),
         cart::service(),
         payment::service(),
+        delivery::service(),
     ]
 }

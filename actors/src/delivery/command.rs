@@ -108,6 +108,8 @@ pub enum Reply {
     Delivery(View),
     /// To the roster: this search no longer needs a rider.
     NotNeeded,
+    /// To `Cancel`: it won't be brought.
+    Cancelled,
 }
 
 /// A delivery as others see it.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// It has to be brought; the search for a rider begins.
     Scheduled {
+        /// The delivery's own key.
+        delivery: Key,
         /// The store that hands it out.
         store: Key,
         /// Where to, in one line.

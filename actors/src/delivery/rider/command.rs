@@ -12,7 +12,7 @@ pub enum Command {
         /// Where.
         store: Key,
     },
-    /// Stops. Refused with a delivery in hand; an offer is withdrawn first or runs out.
+    /// Stops. Refused with a delivery on the list: an offer has to be declined first or runs out.
     GoOffline,
     /// Reads the work list.
     Get,
@@ -36,6 +36,9 @@ pub enum Command {
         done: bool,
     },
 }
+
+/// How many deliveries that are off the list are remembered, so that late news of them is ignored.
+pub const CLEARED_MAX: usize = 16;
 
 /// A delivery on a rider's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

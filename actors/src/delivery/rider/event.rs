@@ -11,6 +11,8 @@ use super::command::Job;
 pub enum Event {
     /// Comes to work.
     Coming {
+        /// The rider's own key.
+        rider: Key,
         /// Where.
         store: Key,
     },

@@ -7,15 +7,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    /// From a rider who comes to work. Repeated, it changes nothing.
+    /// From a rider who comes to work. Repeated, or after a later turn, it changes nothing.
     RiderOnline {
         /// Who.
         rider: Key,
+        /// How often this rider has changed between at work and not.
+        turn: u64,
     },
-    /// From a rider who stops. Refused while a delivery is theirs.
+    /// From a rider who stops. Refused while a delivery is theirs; after a later turn it changes nothing.
     RiderOffline {
         /// Who.
         rider: Key,
+        /// How often this rider has changed between at work and not.
+        turn: u64,
     },
     /// From a delivery: needs a rider. Repeated, it is answered alike.
     RequestRider {
@@ -23,17 +27,15 @@ pub enum Command {
         delivery: Key,
         /// Its search, from 1; a later one ends the earlier one and frees its rider.
         attempt: u32,
-        /// Riders who have been asked already: they come last.
+        /// Riders who have been asked already: they are only asked again when there are no others.
         avoid: Vec<Key>,
-        /// A rider who turned out not to be at work here, to be taken off the roster.
-        away: Option<Key>,
     },
     /// From a delivery: needs nobody any more. Repeated, it changes nothing.
     Release {
         /// The delivery.
         delivery: Key,
     },
-    /// From a delivery's answer to a rider found later.
+    /// From a delivery's answer to a rider found.
     FoundTold {
         /// The delivery.
         delivery: Key,
@@ -42,16 +44,23 @@ pub enum Command {
         /// False when it no longer needs one.
         needed: bool,
     },
+    /// Given by the timer: a delivery should have been heard of by now, and is asked.
+    CheckDue,
     /// Reads it.
     Get,
 }
 
 /// The most riders of one store.
 pub const RIDERS_MAX: usize = 500;
+/// The most riders who have left that are remembered, so that late news of their coming is ignored.
+pub const LEFT_MAX: usize = 5_000;
 /// The most deliveries that wait at one store.
-pub const QUEUE_MAX: usize = 20_000;
+pub const QUEUE_MAX: usize = 100_000;
 /// The most riders that one search can avoid.
-pub const AVOID_MAX: usize = super::super::command::OFFERS_MAX as usize;
+pub const AVOID_MAX: usize = 20;
+/// How long after a rider was found for a delivery it is asked whether it still needs them, unless it has let
+/// go by then. Heals what is left when a request arrives that nobody waits for any more.
+pub const CHECK_MS: i64 = 60_000;
 
 /// What a roster answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What happens to a roster.
 
-use nakku_cluster::{Event as EventOfEntity, Key};
+use nakku_cluster::{Event as EventOfEntity, Key, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
@@ -11,11 +11,15 @@ pub enum Event {
     RiderJoined {
         /// Who.
         rider: Key,
+        /// In which turn.
+        turn: u64,
     },
     /// A rider stopped.
     RiderLeft {
         /// Who.
         rider: Key,
+        /// In which turn.
+        turn: u64,
     },
     /// A delivery waits for a rider.
     Queued {
@@ -39,10 +43,16 @@ pub enum Event {
         delivery: Key,
         /// Its search.
         attempt: u32,
-        /// Whether the delivery had waited and must be told.
-        tell: bool,
+        /// When the delivery is asked whether it needs them; nothing when it had waited and must be told
+        /// at once.
+        check_at: Option<Timestamp>,
     },
-    /// The delivery knows.
+    /// The delivery is being asked whether it needs the rider who is kept for it.
+    Checked {
+        /// Who.
+        rider: Key,
+    },
+    /// The delivery knows, and will let go of the rider by itself.
     Told {
         /// Who is kept for it.
         rider: Key,
@@ -62,6 +72,7 @@ impl EventOfEntity for Event {
             Self::Queued { .. } => "delivery.roster.queued",
             Self::Unqueued { .. } => "delivery.roster.unqueued",
             Self::Reserved { .. } => "delivery.roster.reserved",
+            Self::Checked { .. } => "delivery.roster.checked",
             Self::Told { .. } => "delivery.roster.told",
             Self::Freed { .. } => "delivery.roster.freed",
         }
