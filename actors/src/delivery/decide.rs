@@ -78,7 +78,7 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
             then(state, news.then_some(Event::OrderTold { steps }).into_iter().collect())
         }
         Command::RiderTold { notes, away_from_attempt } => {
-            let told = notes.checked_sub(head.notes_told).unwrap_or_default() as usize;
+            let told = notes.saturating_sub(head.notes_told) as usize;
             if told == 0 || told > head.notes.len() {
                 return then(state, Vec::new());
             }

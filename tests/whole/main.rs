@@ -1,0 +1,25 @@
+//! The whole system: real processes on a real MariaDB, customers over HTTP, faults on purpose.
+//!
+//! - `processes`: starts, kills, freezes, drains nodes
+//! - `wires`: links that can be cut
+//! - `shop`: a shop with stock, and customers who note every answer
+//! - `history`: what the notes and the databases must agree on
+//! - `faults`: SIGKILL, SIGSTOP, database outages, all from one seed
+//! - `moves`: joins and drains in which no request may fail
+
+mod faults;
+mod history;
+mod moves;
+mod processes;
+mod shop;
+mod wires;
+
+/// From `NAKKU_TEST_SEED` or at random; printed either way, so that a failure can be repeated.
+fn seed() -> u64 {
+    let seed = match std::env::var("NAKKU_TEST_SEED") {
+        Ok(text) => text.parse().expect("NAKKU_TEST_SEED is a number"),
+        Err(_) => rand::random(),
+    };
+    eprintln!("NAKKU_TEST_SEED={seed}");
+    seed
+}
