@@ -1,1 +1,37 @@
-//! .
+//! The edge: HTTP in. It knows the services' protocols and the cluster's handle, no sockets of nodes and no
+//! SQL.
+//!
+//! - [`gateway`]: the actor that owns the public listener, and its start
+//! - [`settings`]: what the edge can be told
+//! - [`server`]: one HTTP listener, with limits and draining
+//! - [`admission`]: how many requests may be in progress
+//! - [`problem`]: what a client is told when something does not work
+//! - [`auth`]: tokens, passwords, and whom a route lets in
+//! - [`trace`]: request id, trace and deadline of a request
+//! - [`extract`]: bodies, paths and queries
+//! - [`routes`]: one file per service
+//! - [`openapi`], [`docs`]: the document and the page to read it
+//! - [`health`], [`service_ports`], [`admin`]: what operators and probes ask
+//! - [`metrics`]: names, labels, help
+
+pub mod admin;
+pub mod admission;
+pub mod auth;
+pub mod docs;
+pub mod edge;
+pub mod extract;
+pub mod gateway;
+pub mod health;
+pub mod metrics;
+pub mod openapi;
+pub mod problem;
+pub mod routes;
+pub mod server;
+pub mod service_ports;
+pub mod settings;
+pub mod trace;
+
+pub use admin::{Admin, start_admin};
+pub use gateway::{Gateway, GatewayError, GatewayStatus, start};
+pub use service_ports::{ServicePorts, start_service_ports};
+pub use settings::{AdminSettings, GatewaySettings, Secret, ServicePortSettings};

@@ -1,0 +1,80 @@
+//! The admin listener: what an operator may ask of a node. On loopback unless set otherwise, and behind a
+//! token of its own; no user's token opens it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use nakku_cluster::Cluster;
+use nakku_cluster::status::ClusterStatus;
+use sha2::{Digest, Sha256};
+
+use crate::auth::bearer;
+use crate::gateway::GatewayError;
+use crate::problem::{Code, Problem};
+use crate::routes::problems_for_the_rest;
+use crate::server::{Server, ServerLimits};
+use crate::settings::AdminSettings;
+
+/// The fewest bytes of the admin token.
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+/// Only operators come here.
+const LIMITS: ServerLimits = ServerLimits { connections_max: 64, header_timeout: Duration::from_secs(30) };
+
+/// The running admin listener.
+#[derive(Debug)]
+pub struct Admin {
+    server: Server,
+}
+
+/// Starts the admin listener.
+///
+/// # Errors
+/// When the token is too short or the address can't be listened on.
+pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Admin, GatewayError> {
+    let token_bytes = settings.token.expose().len();
+    if token_bytes < ADMIN_TOKEN_BYTES_MIN {
+        return Err(GatewayError::Setting(format!(
+            "the admin token has {token_bytes} bytes, at least {ADMIN_TOKEN_BYTES_MIN} are needed"
+        )));
+    }
+    let digest: Arc<[u8]> = Sha256::digest(settings.token.expose()).as_slice().into();
+    let routes = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
+    let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
+    let server = Server::start(settings.listen, LIMITS, routes)
+        .await
+        .map_err(|cause| GatewayError::Bind { address: settings.listen, cause })?;
+    tracing::info!(listen = %server.local_address(), "admin listens");
+    Ok(Admin { server })
+}
+
+impl Admin {
+    /// The address that it listens on.
+    pub fn local_address(&self) -> SocketAddr {
+        self.server.local_address()
+    }
+
+    /// Ends, cutting what is open at the deadline.
+    pub async fn drain(self, deadline: Duration) {
+        self.server.drain(Duration::ZERO, deadline).await;
+    }
+}
+
+async fn status(State(cluster): State<Cluster>) -> Json<ClusterStatus> {
+    Json(cluster.status().await)
+}
+
+/// Compares digests, so that the time of a comparison tells nothing about the token.
+async fn guard(State(expected): State<Arc<[u8]>>, request: Request, next: Next) -> Result<Response, Problem> {
+    let given = Sha256::digest(bearer(request.headers())?);
+    if given.as_slice() == &*expected {
+        Ok(next.run(request).await)
+    } else {
+        Err(Problem::new(Code::TokenInvalid, "this is not the admin token"))
+    }
+}

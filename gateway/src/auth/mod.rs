@@ -1,0 +1,13 @@
+//! Who is asking: access tokens, passwords, and the extractors by which a route says whom it lets in.
+//!
+//! - `token`: access tokens (JWT, HS256)
+//! - `password`: hashing with bounded concurrency
+//! - `caller`: the extractors
+
+mod caller;
+mod password;
+mod token;
+
+pub use self::caller::{Caller, CustomerOnly, RiderOnly, StaffOnly, bearer};
+pub use self::password::Passwords;
+pub use self::token::{Claims, TokenError, Tokens};

@@ -1,0 +1,42 @@
+//! What every request handler shares.
+
+use std::sync::Arc;
+
+use nakku_cluster::Cluster;
+
+use crate::admission::Admission;
+use crate::auth::{Passwords, Tokens};
+use crate::settings::GatewaySettings;
+
+/// What every request handler shares.
+#[derive(Debug)]
+pub struct Edge {
+    /// Asks entities.
+    pub cluster: Cluster,
+    /// As given.
+    pub settings: GatewaySettings,
+    /// Requests in progress.
+    pub admission: Arc<Admission>,
+    /// Signs and checks access tokens.
+    pub tokens: Tokens,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+}
+
+impl Edge {
+    /// From settings that have been checked.
+    pub fn new(cluster: Cluster, settings: GatewaySettings) -> Self {
+        Self {
+            cluster,
+            admission: Admission::new(settings.in_flight_max),
+            tokens: Tokens::new(&settings.jwt_secret, settings.access_token_lifetime),
+            passwords: Passwords::new(settings.password_hashes_max, settings.password_hashes_waiting_max),
+            settings,
+        }
+    }
+
+    /// Whether load balancers should send requests here.
+    pub fn is_ready(&self) -> bool {
+        self.cluster.is_ready() && !self.admission.is_draining()
+    }
+}

@@ -1,0 +1,100 @@
+//! All metrics of the edge: names, labels, help. Labels by type, never by id.
+
+use std::sync::LazyLock;
+
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder};
+
+/// The edge's metrics, in the process's default registry.
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::register);
+
+/// See each field.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Requests answered, by route, method and status.
+    pub requests: IntCounterVec,
+    /// Time from a request's header to its answer, by route and method.
+    pub request_seconds: HistogramVec,
+    /// Requests in progress.
+    pub requests_in_flight: IntGauge,
+    /// Requests refused because too many were in progress.
+    pub requests_refused: IntCounter,
+    /// Problems answered, by code.
+    pub problems: IntCounterVec,
+    /// Time to hash or check one password.
+    pub password_seconds: HistogramVec,
+}
+
+/// Upper bounds of the buckets of times, in seconds.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl Metrics {
+    fn register() -> Self {
+        let metrics = Self::new().expect("names and labels are fixed and valid");
+        let registry = prometheus::default_registry();
+        let collectors: [Box<dyn prometheus::core::Collector>; 6] = [
+            Box::new(metrics.requests.clone()),
+            Box::new(metrics.request_seconds.clone()),
+            Box::new(metrics.requests_in_flight.clone()),
+            Box::new(metrics.requests_refused.clone()),
+            Box::new(metrics.problems.clone()),
+            Box::new(metrics.password_seconds.clone()),
+        ];
+        for collector in collectors {
+            registry.register(collector).expect("each name is registered once");
+        }
+        metrics
+    }
+
+    fn new() -> prometheus::Result<Self> {
+        let seconds = |name, help| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        Ok(Self {
+            requests: IntCounterVec::new(
+                Opts::new("nakku_gateway_requests_total", "Requests answered"),
+                &["route", "method", "status"],
+            )?,
+            request_seconds: HistogramVec::new(
+                seconds("nakku_gateway_request_seconds", "Time from a request's header to its answer"),
+                &["route", "method"],
+            )?,
+            requests_in_flight: IntGauge::new("nakku_gateway_requests_in_flight", "Requests in progress")?,
+            requests_refused: IntCounter::new(
+                "nakku_gateway_requests_refused_total",
+                "Requests refused because too many were in progress",
+            )?,
+            problems: IntCounterVec::new(
+                Opts::new("nakku_gateway_problems_total", "Problems answered, by code"),
+                &["code"],
+            )?,
+            password_seconds: HistogramVec::new(
+                seconds("nakku_gateway_password_seconds", "Time to hash or check one password"),
+                &["operation"],
+            )?,
+        })
+    }
+}
+
+/// Everything that the process has registered, as Prometheus text (version 0.0.4).
+pub fn text() -> String {
+    LazyLock::force(&METRICS);
+    let mut bytes = Vec::new();
+    if let Err(error) = TextEncoder::new().encode(&prometheus::gather(), &mut bytes) {
+        tracing::warn!(%error, "metrics can't be encoded");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_every_metric() {
+        METRICS.requests.with_label_values(&["/health", "GET", "200"]).inc();
+        METRICS.problems.with_label_values(&["not_found"]).inc();
+        let text = text();
+        for name in ["nakku_gateway_requests_total", "nakku_gateway_requests_in_flight", "nakku_gateway_problems_total"]
+        {
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `/auth`: registering, logging in, and exchanging refresh tokens.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json as JsonBody, Router};
+use nakku_actors::user::command::{NewSession, Profile, Role};
+use nakku_actors::user::token::{FAMILY_BYTES, RefreshToken, SECRET_BYTES};
+use nakku_actors::user::{self, Command, Reply, User, email};
+use nakku_cluster::{AskError, Key, Ref, Timestamp};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::users::UserBody;
+use super::{Answer, unexpected};
+use crate::auth::Caller;
+use crate::edge::Edge;
+use crate::extract::Json;
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::trace::RequestContext;
+
+/// Characters of a user's id after `u-`: 100 bits of base 32 (RFC 4648, lower case).
+const USER_ID_CHARACTERS: usize = 20;
+const BASE_32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// Its routes.
+pub fn routes() -> Router<Arc<Edge>> {
+    Router::new()
+        .route("/register", post(register))
+        .route("/login", post(login))
+        .route("/refresh", post(refresh))
+        .route("/logout", post(logout))
+}
+
+/// Registers a customer and opens a session.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "auth", request_body = Registration,
+    responses((status = 201, body = Session), (status = "default", body = ProblemBody)))]
+pub async fn register(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    Json(body): Json<Registration>,
+) -> Result<(StatusCode, JsonBody<Session>), Problem> {
+    let email = email::normalise(&body.email)
+        .map_err(|error| Problem::new(Code::InvalidValue, error.to_string()).field("email"))?;
+    let owner = email::reference(&email);
+    // Asked before the password is hashed, which is dear; the claim is what decides.
+    let known = edge.cluster.ask(&owner, &email::Command::Get, context.ask()).await?;
+    if let email::Reply::Owned { .. } = known.reply {
+        return Err(email::Rejection::Taken.into());
+    }
+    let password_hash = edge.passwords.hash(body.password).await?;
+
+    let user = new_user();
+    let claim = email::Command::Claim { user: user.clone() };
+    edge.cluster.ask(&owner, &claim, context.ask()).await?;
+    // Roles are not the client's to choose.
+    let register =
+        Command::Register { email, name: body.name, password_hash, roles: vec![Role::Customer], store: None };
+    let registered = edge.cluster.ask(&Ref::<User>::new(user.clone()), &register, context.ask()).await;
+    if let Err(AskError::Rejected { rejection, .. }) = registered {
+        // So that the same e-mail can be tried again at once; if this is lost the claim ends by itself.
+        let _ = edge.cluster.ask(&owner, &email::Command::Release { user }, context.ask()).await;
+        return Err(rejection.into());
+    }
+    registered?;
+    let session = open_session(&edge, &context, user).await?;
+    Ok((StatusCode::CREATED, JsonBody(session)))
+}
+
+/// Checks e-mail and password and opens a session.
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", request_body = Credentials,
+    responses((status = 200, body = Session), (status = "default", body = ProblemBody)))]
+pub async fn login(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    Json(body): Json<Credentials>,
+) -> Answer<Session> {
+    let known = credentials(&edge, &context, &body.email).await?;
+    let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
+    // Also without a user: the time must not tell.
+    let right = edge.passwords.verify(body.password, hash).await?;
+    let user = user.filter(|_| right);
+    let user = user.ok_or_else(|| Problem::new(Code::WrongCredentials, "e-mail or password is wrong"))?;
+    open_session(&edge, &context, user).await.map(JsonBody)
+}
+
+/// Exchanges a refresh token, once, for new tokens. A token that comes back ends its session.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "auth", request_body = Refresh,
+    responses((status = 200, body = Session), (status = "default", body = ProblemBody)))]
+pub async fn refresh(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    Json(body): Json<Refresh>,
+) -> Answer<Session> {
+    let refused = |detail: &str| Problem::new(Code::RefreshTokenInvalid, detail);
+    let old: RefreshToken = body.refresh_token.parse().map_err(|_| refused("this is no refresh token"))?;
+    let new = old.next(rand::random::<[u8; SECRET_BYTES]>());
+    let rotate = Command::RotateRefresh {
+        family: old.family.clone(),
+        old_hash: old.hash(),
+        new_hash: new.hash(),
+        expires_at: refresh_expiry(&edge),
+    };
+    match edge.cluster.ask(&Ref::<User>::new(old.user), &rotate, context.ask()).await {
+        Ok(answered) => match answered.reply {
+            Reply::Rotated { profile } => session(&edge, &new, &profile).map(JsonBody),
+            Reply::Reused { .. } => Err(refused("the token was used before; its session has ended")),
+            other => Err(unexpected(&other)),
+        },
+        // An unknown user says no more than an unknown session.
+        Err(AskError::Rejected { rejection: user::Rejection::NotFound, .. }) => Err(refused("the session has ended")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends the session of the access token.
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", security(("bearer" = [])),
+    responses((status = 204, description = "ended"), (status = "default", body = ProblemBody)))]
+pub async fn logout(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
+    let revoke = Command::RevokeRefresh { family: caller.claims.sid.clone() };
+    edge.cluster.ask(&Ref::<User>::new(caller.user().clone()), &revoke, context.ask()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who registers.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// `name@domain`.
+    #[schema(example = "asha@example.com")]
+    pub email: String,
+    /// 8 characters at least.
+    #[schema(format = Password)]
+    pub password: String,
+    /// 1 to 100 characters.
+    #[schema(example = "Asha Rao")]
+    pub name: String,
+}
+
+/// Who logs in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// As registered, in any case.
+    #[schema(example = "asha@example.com")]
+    pub email: String,
+    /// As registered.
+    #[schema(format = Password)]
+    pub password: String,
+}
+
+/// A refresh token to be exchanged.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The newest of the session.
+    pub refresh_token: String,
+}
+
+/// An open session.
+#[derive(Serialize, ToSchema)]
+pub struct Session {
+    /// For `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// How long the access token is good for, in seconds.
+    pub expires_in: u64,
+    /// To be exchanged, once, for the next tokens.
+    pub refresh_token: String,
+    /// Who it is.
+    pub user: UserBody,
+}
+
+/// The user and the hash of the password behind an e-mail.
+async fn credentials(
+    edge: &Edge,
+    context: &RequestContext,
+    email: &str,
+) -> Result<Option<(Key, user::command::PasswordHash)>, Problem> {
+    let Ok(email) = email::normalise(email) else { return Ok(None) };
+    let owner = edge.cluster.ask(&email::reference(&email), &email::Command::Get, context.ask()).await?;
+    let email::Reply::Owned { user } = owner.reply else { return Ok(None) };
+    match edge.cluster.ask(&Ref::<User>::new(user.clone()), &Command::Credentials, context.ask()).await {
+        Ok(answered) => match answered.reply {
+            Reply::Credentials { password_hash, .. } => Ok(Some((user, password_hash))),
+            other => Err(unexpected(&other)),
+        },
+        // Claimed, but not registered yet.
+        Err(AskError::Rejected { rejection: user::Rejection::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn open_session(edge: &Edge, context: &RequestContext, user: Key) -> Result<Session, Problem> {
+    let token = RefreshToken::open(user.clone(), rand::random::<[u8; FAMILY_BYTES]>(), rand::random());
+    let new = NewSession { family: token.family.clone(), token_hash: token.hash(), expires_at: refresh_expiry(edge) };
+    let logged_in = Command::LoggedIn { session: new };
+    match edge.cluster.ask(&Ref::<User>::new(user), &logged_in, context.ask_once()).await?.reply {
+        Reply::Profile(profile) => session(edge, &token, &profile),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn session(edge: &Edge, token: &RefreshToken, profile: &Profile) -> Result<Session, Problem> {
+    Ok(Session {
+        access_token: edge.tokens.issue(&token.user, &profile.roles, profile.store.as_ref(), &token.family)?,
+        token_type: "Bearer",
+        expires_in: edge.tokens.lifetime().as_secs(),
+        refresh_token: token.expose(),
+        user: UserBody::new(&token.user, profile),
+    })
+}
+
+fn refresh_expiry(edge: &Edge) -> Timestamp {
+    Timestamp::now().plus(edge.settings.refresh_token_lifetime)
+}
+
+fn new_user() -> Key {
+    let mut random = rand::rng();
+    let id: String =
+        (0..USER_ID_CHARACTERS).map(|_| char::from(BASE_32[random.random_range(0..BASE_32.len())])).collect();
+    Key::new(format!("u-{id}")).expect("base 32 makes a key")
+}

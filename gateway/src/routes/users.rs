@@ -1,0 +1,157 @@
+//! `/users`: who one is, and where things are to be brought.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+use axum::{Json as JsonBody, Router};
+use nakku_actors::user::command::{Address, Profile, Role};
+use nakku_actors::user::{Command, Reply, User};
+use nakku_cluster::{Key, Ref};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Answer, unexpected};
+use crate::auth::Caller;
+use crate::edge::Edge;
+use crate::extract::{Json, Path};
+use crate::problem::{Problem, ProblemBody};
+use crate::trace::RequestContext;
+
+/// Its routes.
+pub fn routes() -> Router<Arc<Edge>> {
+    Router::new()
+        .route("/me", get(me))
+        .route("/me/addresses", post(add_address))
+        .route("/me/addresses/{id}", delete(remove_address))
+}
+
+/// Who the access token belongs to.
+#[utoipa::path(get, path = "/api/v1/users/me", tag = "users", security(("bearer" = [])),
+    responses((status = 200, body = UserBody), (status = "default", body = ProblemBody)))]
+pub async fn me(State(edge): State<Arc<Edge>>, context: RequestContext, caller: Caller) -> Answer<UserBody> {
+    ask(&edge, &context, &caller, Command::Get).await.map(JsonBody)
+}
+
+/// Adds an address, or replaces the one with this id.
+#[utoipa::path(post, path = "/api/v1/users/me/addresses", tag = "users", security(("bearer" = [])),
+    request_body = NewAddress,
+    responses((status = 201, body = AddressBody), (status = "default", body = ProblemBody)))]
+pub async fn add_address(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    caller: Caller,
+    Json(body): Json<NewAddress>,
+) -> Result<(StatusCode, JsonBody<AddressBody>), Problem> {
+    let NewAddress { id, label, line, city, pin_code } = body;
+    let id = id.unwrap_or_else(|| format!("a-{:016x}", rand::random::<u64>()));
+    let address = Address { label, line, city, pin_code };
+    let command = Command::AddAddress { id: id.clone(), address: address.clone() };
+    ask(&edge, &context, &caller, command).await?;
+    Ok((StatusCode::CREATED, JsonBody(AddressBody::new(id, address))))
+}
+
+/// Removes an address, if it is there.
+#[utoipa::path(delete, path = "/api/v1/users/me/addresses/{id}", tag = "users", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The address")),
+    responses((status = 204, description = "gone"), (status = "default", body = ProblemBody)))]
+pub async fn remove_address(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    ask(&edge, &context, &caller, Command::RemoveAddress { id }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserBody {
+    /// Such as `u-…`.
+    #[schema(value_type = String)]
+    pub id: Key,
+    /// In lower case.
+    pub email: String,
+    /// As given.
+    pub name: String,
+    /// `customer`, `rider`, `store`, `admin`.
+    #[schema(value_type = Vec<String>)]
+    pub roles: Vec<Role>,
+    /// Where a rider or a member of a store's staff works.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Key>,
+    /// In the order of their ids.
+    pub addresses: Vec<AddressBody>,
+    /// Milliseconds since the Unix epoch.
+    pub registered_at_ms: i64,
+}
+
+/// An address with its id.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AddressBody {
+    /// Its id.
+    pub id: String,
+    /// Such as `home`.
+    pub label: String,
+    /// House, street, area.
+    pub line: String,
+    /// City.
+    pub city: String,
+    /// Postal index number.
+    pub pin_code: String,
+}
+
+/// An address to be added.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAddress {
+    /// 1 to 40 letters, digits or `-`; drawn when absent.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Up to 40 characters.
+    #[serde(default)]
+    #[schema(example = "home")]
+    pub label: String,
+    /// House, street, area; up to 200 characters.
+    #[schema(example = "12 Hill Road, Bandra West")]
+    pub line: String,
+    /// Up to 60 characters.
+    #[schema(example = "Mumbai")]
+    pub city: String,
+    /// Six digits, the first not 0.
+    #[schema(example = "400050")]
+    pub pin_code: String,
+}
+
+impl UserBody {
+    /// From what the user shows of itself.
+    pub fn new(id: &Key, profile: &Profile) -> Self {
+        Self {
+            id: id.clone(),
+            email: profile.email.clone(),
+            name: profile.name.clone(),
+            roles: profile.roles.clone(),
+            store: profile.store.clone(),
+            addresses: profile.addresses.iter().cloned().map(|(id, address)| AddressBody::new(id, address)).collect(),
+            registered_at_ms: profile.registered_at.0,
+        }
+    }
+}
+
+impl AddressBody {
+    fn new(id: String, address: Address) -> Self {
+        let Address { label, line, city, pin_code } = address;
+        Self { id, label, line, city, pin_code }
+    }
+}
+
+/// Every command here is idempotent and is answered with the profile.
+async fn ask(edge: &Edge, context: &RequestContext, caller: &Caller, command: Command) -> Result<UserBody, Problem> {
+    match edge.cluster.ask(&Ref::<User>::new(caller.user().clone()), &command, context.ask()).await?.reply {
+        Reply::Profile(profile) => Ok(UserBody::new(caller.user(), &profile)),
+        other => Err(unexpected(&other)),
+    }
+}

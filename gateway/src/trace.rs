@@ -1,0 +1,216 @@
+//! What identifies a request: its id, its trace (W3C Trace Context) and its deadline. All three go with it
+//! into the cluster.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use nakku_cluster::{Ask, Timestamp};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::edge::Edge;
+use crate::metrics::METRICS;
+use crate::problem::{Code, Problem};
+
+/// Names a request, in both directions.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C Trace Context, in both directions.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The longest id that is taken over from a client.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// How much longer than its request a command of the edge is remembered: repetitions within the cluster end
+/// with the request's deadline, but clocks of nodes differ.
+const ONCE_MARGIN: Duration = Duration::from_secs(30);
+/// How much longer than its deadline a request may take before it is cut: its handler answers by itself,
+/// and says more.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
+
+/// What identifies a request.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Taken over from the client, or drawn.
+    pub request_id: String,
+    /// Of this request's own span.
+    pub trace: Traceparent,
+    /// When it must be answered.
+    pub deadline: Instant,
+    /// How long one ask may take.
+    pub ask_timeout: Duration,
+}
+
+impl RequestContext {
+    /// Time until the deadline.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// For a read, or a command that is idempotent by business key.
+    pub fn ask(&self) -> Ask {
+        Ask::within(self.remaining().min(self.ask_timeout)).traced(Some(self.trace.to_string()))
+    }
+
+    /// For any other command: carried out at most once, however often the cluster has to send it.
+    pub fn ask_once(&self) -> Ask {
+        let expires_at = Timestamp::now().plus(self.remaining() + ONCE_MARGIN);
+        self.ask().once(format!("{:032x}", rand::random::<u128>()), expires_at)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let context = parts.extensions.get::<Self>().cloned();
+        context.ok_or_else(|| Problem::new(Code::Internal, "the route is not identified"))
+    }
+}
+
+/// Version 00 of the header: trace id, span id and flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traceparent {
+    /// Never 0.
+    pub trace_id: u128,
+    /// Never 0.
+    pub span_id: u64,
+    /// Bit 0: sampled.
+    pub flags: u8,
+}
+
+impl Traceparent {
+    /// A new trace.
+    pub fn start() -> Self {
+        Self { trace_id: rand::random::<u128>().max(1), span_id: rand::random::<u64>().max(1), flags: 1 }
+    }
+
+    /// A new span of the same trace.
+    #[must_use]
+    pub fn child(self) -> Self {
+        Self { span_id: rand::random::<u64>().max(1), ..self }
+    }
+
+    /// Reads the header; nothing when it is malformed, as the standard asks.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |part: &str, length: usize| {
+            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let well_formed = hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2) && version != "ff";
+        // Version 00 ends here; later ones may go on.
+        if !well_formed || (version == "00" && parts.next().is_some()) {
+            return None;
+        }
+        let read = Self {
+            trace_id: u128::from_str_radix(trace, 16).ok()?,
+            span_id: u64::from_str_radix(span, 16).ok()?,
+            flags: u8::from_str_radix(flags, 16).ok()?,
+        };
+        (read.trace_id != 0 && read.span_id != 0).then_some(read)
+    }
+}
+
+impl fmt::Display for Traceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+    }
+}
+
+/// Gives a request its identity, span, deadline and measures, and its answer the headers.
+pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let request_id = request_id(request.headers());
+    let given = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Traceparent::parse);
+    let trace = given.map_or_else(Traceparent::start, Traceparent::child);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let deadline = begun + edge.settings.request_timeout;
+    let span = tracing::info_span!(
+        "request",
+        %method,
+        route,
+        request_id,
+        trace_id = %format_args!("{:032x}", trace.trace_id),
+        span_id = %format_args!("{:016x}", trace.span_id),
+    );
+    request.extensions_mut().insert(RequestContext {
+        request_id: request_id.clone(),
+        trace,
+        deadline,
+        ask_timeout: edge.settings.ask_timeout,
+    });
+    let answer = tokio::time::timeout_at(deadline + DEADLINE_MARGIN, next.run(request).instrument(span.clone())).await;
+    let mut response =
+        answer.unwrap_or_else(|_| Problem::new(Code::TimedOut, "the request took longer than it may").into_response());
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+        response.headers_mut().insert(TRACEPARENT, value);
+    }
+    let status = response.status().as_u16();
+    let elapsed = begun.elapsed();
+    METRICS.request_seconds.with_label_values(&[route.as_str(), method.as_str()]).observe(elapsed.as_secs_f64());
+    METRICS.requests.with_label_values(&[route.as_str(), method.as_str(), &status.to_string()]).inc();
+    span.in_scope(|| tracing::debug!(status, elapsed_us = elapsed.as_micros() as u64, "request answered"));
+    response
+}
+
+/// The client's id when it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let harmless = |id: &&str| {
+        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+    };
+    given.filter(harmless).map_or_else(|| format!("{:032x}", rand::random::<u128>()), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traceparent_is_read_and_written() {
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let read = Traceparent::parse(text).unwrap();
+        assert_eq!(read.to_string(), text);
+        let child = read.child();
+        assert_eq!(child.trace_id, read.trace_id);
+        assert_ne!(child.span_id, read.span_id);
+        assert!(Traceparent::parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").is_some());
+    }
+
+    #[test]
+    fn malformed_traceparents_are_ignored() {
+        for text in [
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(Traceparent::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn harmful_request_ids_are_replaced() {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static("order-7_a.b:c"));
+        assert_eq!(request_id(&headers), "order-7_a.b:c");
+        for harmful in ["", "a b", "a\"b", &"x".repeat(129)] {
+            headers.insert(REQUEST_ID, HeaderValue::from_str(harmful).unwrap());
+            assert_ne!(request_id(&headers), harmful);
+        }
+    }
+}
