@@ -27,6 +27,8 @@ pub mod user;
 
 mod digest;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod simulation;
 
 use nakku_cluster::Service;

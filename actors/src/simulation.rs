@@ -73,7 +73,8 @@ pub fn with_seeds(runs: u64, test: impl Fn(u64)) {
     }
 }
 
-/// What stands in for an entity whose service is not part of the world: from key and command to the answer.
+/// What stands in for an entity whose service is not part of the world, or for a provider: from the entity's
+/// key, or the request's idempotency key, to the answer.
 pub type StandIn = Box<dyn FnMut(&Key, serde_json::Value) -> Answer + Send>;
 
 /// The world.
@@ -87,7 +88,7 @@ pub struct World {
     types: BTreeMap<String, Arc<dyn EntityType>>,
     stand_ins: BTreeMap<String, StandIn>,
     entities: BTreeMap<Address, Resident>,
-    late: Vec<Call>,
+    late: Vec<(Key, Call)>,
 }
 
 struct Resident {
@@ -136,8 +137,8 @@ impl World {
     pub fn step(&mut self) -> bool {
         if !self.late.is_empty() && self.random.percent(20) {
             let at = self.random.below(self.late.len() as u64) as usize;
-            let call = self.late.swap_remove(at);
-            self.call(&call);
+            let (caller, call) = self.late.swap_remove(at);
+            self.call(&caller, &call);
             return true;
         }
         let work = self.work();
@@ -152,8 +153,8 @@ impl World {
     /// Does everything that is to be done, without faults, until only timers that lie ahead are left.
     pub fn settle(&mut self) {
         self.faults = Faults::NONE;
-        for call in std::mem::take(&mut self.late) {
-            self.call(&call);
+        for (caller, call) in std::mem::take(&mut self.late) {
+            self.call(&caller, &call);
         }
         for _ in 0..100_000 {
             let work = self.work();
@@ -203,23 +204,28 @@ impl World {
             return;
         };
         let Some(effect) = pending.effects.into_iter().find(|effect| effect.id == id) else { return };
+        let caller = Key::new(format!("{}.{}.{}", address.key, id.step, id.ordinal)).unwrap();
+        let lost = self.random.percent(self.faults.lost);
+        // Whoever loses the answers may have died before all calls were made.
+        let made = if lost { self.random.below(effect.calls.len() as u64 + 1) as usize } else { effect.calls.len() };
         let mut answers = Vec::new();
-        for call in &effect.calls {
-            let mut answer = self.call(call);
+        for call in &effect.calls[..made] {
+            let mut answer = self.call(&caller, call);
             if self.random.percent(self.faults.repeated) {
-                answer = self.call(call);
+                answer = self.call(&caller, call);
             }
             if self.random.percent(self.faults.late) {
-                self.late.push(call.clone());
+                self.late.push((caller.clone(), call.clone()));
             }
             answers.push(answer);
         }
-        if !self.random.percent(self.faults.lost) {
+        if !lost {
             self.command(address, &(effect.then)(answers));
         }
     }
 
-    fn call(&mut self, call: &Call) -> Answer {
+    /// The caller is what a provider knows the call by: the entity's key, the step and the ordinal.
+    fn call(&mut self, caller: &Key, call: &Call) -> Answer {
         match call {
             Call::Ask { target, command } => match self.stand_ins.get_mut(&*target.kind) {
                 Some(stand_in) => stand_in(&target.key, serde_json::from_slice(command).unwrap()),
@@ -227,7 +233,7 @@ impl World {
             },
             Call::Provider { name, request } => {
                 let stand_in = self.stand_ins.get_mut(*name).unwrap_or_else(|| panic!("nothing stands in for {name}"));
-                stand_in(&Key::new(*name).unwrap(), serde_json::from_slice(request).unwrap())
+                stand_in(caller, serde_json::from_slice(request).unwrap())
             }
         }
     }

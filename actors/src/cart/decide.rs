@@ -67,9 +67,7 @@ fn set_quantity(state: &State, sku: &str, quantity: u32) -> Decided {
 
 fn seal(state: &State, order: Key, version: u64) -> Decided {
     if let Some(holder) = &state.head.sealed_by {
-        // The version does not change while it is held, so that the same order under another version is
-        // another order in all but name.
-        return if *holder == order && version == state.head.version {
+        return if *holder == order && version == state.head.sealed_version {
             Ok(Decision::reply(Reply::Sealed))
         } else {
             Err(Rejection::Sealed { order: holder.clone() })
@@ -85,14 +83,17 @@ fn seal(state: &State, order: Key, version: u64) -> Decided {
 }
 
 fn unseal(state: &State, order: Key, version: u64) -> Decided {
-    let changes = match &state.head.sealed_by {
-        // Held by another: when that one lets go the version changes, and this order's seal comes too late.
-        Some(holder) => *holder == order,
+    let may_seal_yet = match &state.head.sealed_by {
+        Some(holder) if *holder == order => true,
+        // Held by another: when that one lets go the version changes, and this order's seal comes too late,
+        // unless it was for a version that the cart has yet to reach.
+        Some(_) => version > state.head.version,
         // Its seal may still be on the way: a new version turns it away.
-        None => state.head.version == version,
+        None => version >= state.head.version,
     };
-    if changes {
-        Ok(Decision::event(Event::Unsealed { order }, Reply::Unsealed))
+    if may_seal_yet {
+        let version = state.head.version.max(version).saturating_add(1);
+        Ok(Decision::event(Event::Unsealed { order, version }, Reply::Unsealed))
     } else {
         Ok(Decision::reply(Reply::Unsealed))
     }

@@ -28,10 +28,12 @@ pub enum Event {
         /// Which order.
         order: Key,
     },
-    /// It is free, under a new version.
+    /// An order has let go of it, or of its wish for it; from then on it has a new version.
     Unsealed {
         /// Which order has let it go.
         order: Key,
+        /// The new version.
+        version: u64,
     },
     /// It became an order and is empty.
     Cleared {

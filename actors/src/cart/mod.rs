@@ -13,6 +13,8 @@ pub mod decide;
 pub mod event;
 pub mod outstanding;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
 

@@ -26,6 +26,9 @@ pub struct Head {
     /// The order that holds it.
     #[serde(default)]
     pub sealed_by: Option<Key>,
+    /// The version at which it was sealed.
+    #[serde(default)]
+    pub sealed_version: u64,
 }
 
 impl State {
@@ -58,10 +61,13 @@ impl State {
                 }
             }
             Event::Emptied => self.empty(),
-            Event::Sealed { order } => self.head.sealed_by = Some(order.clone()),
-            Event::Unsealed { .. } => {
-                self.head.version += 1;
-                self.head.sealed_by = None;
+            Event::Sealed { order } => {
+                self.head.sealed_by = Some(order.clone());
+                self.head.sealed_version = self.head.version;
+            }
+            Event::Unsealed { order, version } => {
+                self.head.version = *version;
+                self.head.sealed_by = self.head.sealed_by.take().filter(|holder| holder != order);
             }
             Event::Cleared { .. } => {
                 self.head.sealed_by = None;

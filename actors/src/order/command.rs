@@ -15,6 +15,8 @@ pub const DEADLINE_MS_MAX: u64 = 900_000;
 pub const LINES_MAX: usize = inventory::command::RESERVATION_LINES_MAX;
 /// The most units of one line.
 pub const QUANTITY_MAX: u32 = inventory::command::RESERVATION_QUANTITY_MAX;
+/// The largest version of a cart; no cart gets there by being changed.
+pub const CART_VERSION_MAX: u64 = 1 << 48;
 /// The longest address, in bytes.
 pub const ADDRESS_BYTES_MAX: usize = 1_000;
 /// The longest name of a product, in bytes.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use nakku_cluster::{Context, Decision, Key, Timestamp};
 
 use super::command::{
-    ADDRESS_BYTES_MAX, CancelReason, Command, DEADLINE_MS_DEFAULT, DEADLINE_MS_MAX, DEADLINE_MS_MIN, DeliveryStep,
-    FINGERPRINT_BYTES_MAX, Granted, LINES_MAX, Line, NAME_BYTES_MAX, PaymentMethod, Placement, QUANTITY_MAX,
-    REASON_BYTES_MAX, Rejection, Reply, Status,
+    ADDRESS_BYTES_MAX, CART_VERSION_MAX, CancelReason, Command, DEADLINE_MS_DEFAULT, DEADLINE_MS_MAX, DEADLINE_MS_MIN,
+    DeliveryStep, FINGERPRINT_BYTES_MAX, Granted, LINES_MAX, Line, NAME_BYTES_MAX, PaymentMethod, Placement,
+    QUANTITY_MAX, REASON_BYTES_MAX, Rejection, Reply, Status,
 };
 use super::event::{Event, Placed};
 use super::state::{CART, DELIVERY, PAYMENT, STOCK, State, Terms};
@@ -264,6 +264,7 @@ fn check_placement(placement: &Placement) -> Result<(), Rejection> {
             return Err(Rejection::SkuRepeated { sku: line.sku.clone() });
         }
     }
+    require(placement.cart_version <= CART_VERSION_MAX, "cart_version")?;
     require(Money::from_minor(placement.delivery_fee_minor).is_price(), "delivery_fee_minor")?;
     require(is_text(&placement.address, ADDRESS_BYTES_MAX), "address")?;
     require(is_text(&placement.fingerprint, FINGERPRINT_BYTES_MAX), "fingerprint")?;

@@ -8,13 +8,13 @@
 
 use std::time::Duration;
 
-use nakku_cluster::{Address, Answer, Call, Effect, Outstanding, Ref};
+use nakku_cluster::{Answer, Call, Effect, Outstanding, Ref};
 
 use super::command::{CancelReason, Command, Granted, PaymentMethod, Status};
 use super::state::{CART, DELIVERY, Head, PAYMENT, STOCK, State, Terms};
 use super::{Line, Order};
 use crate::cart::{self, Cart};
-use crate::delivery;
+use crate::delivery::{self, Delivery};
 use crate::inventory::{self, Stock};
 use crate::payment::{self, Payment};
 
@@ -109,9 +109,8 @@ fn follow(head: &Head, terms: &Terms) -> Effect<Order> {
     let (bits, calls): (Vec<u8>, Vec<Call>) = calls.into_iter().unzip();
     Effect::new("follow", u64::from(head.follow), calls, move |answers| {
         let mut refused = None;
-        if let Some((_, Answer::Rejected(json))) = bits.iter().zip(&answers).find(|(bit, _)| **bit == DELIVERY) {
-            let rejection: delivery::Rejection = serde_json::from_slice(json).expect("a rejection of the asked kind");
-            refused = Some(rejection.to_string());
+        if let Some((_, answer)) = bits.iter().zip(&answers).find(|(bit, _)| **bit == DELIVERY) {
+            refused = answer.of::<Delivery>().err().map(|rejection| rejection.to_string());
         }
         Command::Followed { done: accepted(&bits, &answers), refused }
     })
@@ -184,9 +183,7 @@ fn ask_payment(terms: &Terms, command: payment::Command) -> Call {
 }
 
 fn ask_delivery(terms: &Terms, command: &delivery::Command) -> Call {
-    let target = Address { kind: "delivery.delivery".into(), key: terms.order.clone() };
-    let command = serde_json::to_vec(command).expect("commands have string keys and serialise");
-    Call::Ask { target, command }
+    Call::ask(&Ref::<Delivery>::new(terms.order.clone()), command)
 }
 
 fn stock_lines(state: &State) -> Vec<inventory::Line> {

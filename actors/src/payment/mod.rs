@@ -14,6 +14,8 @@ pub mod event;
 pub mod outstanding;
 pub mod provider;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
 
