@@ -56,7 +56,8 @@ pub(super) async fn migrate(
 async fn migrate_mysql(server: &Server, database: &str, pieces: &[Piece], texts: &Texts) -> Result<(), Fault> {
     // A session of its own: the lock ends with it, whatever happens.
     let mut session = server.connect().await?;
-    session.run_text(&format!("SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}"), TURN_TIMEOUT).await?;
+    let settings = format!("SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}, sql_safe_updates = 0");
+    session.run_text(&settings, TURN_TIMEOUT).await?;
     let lock: Arc<str> = format!("SELECT COALESCE(GET_LOCK('nakku_migrate_{database}', 1), 0)").into();
     let since = Instant::now();
     loop {

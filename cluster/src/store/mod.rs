@@ -7,17 +7,21 @@
 //! - `sql` reads, `cluster_sql` keeps the agreements, [`writer`] commits batches;
 //! - [`migrate`] brings databases up to date; [`schema`] tells authors of services what to write;
 //! - `statements` holds the SQL, the same for all servers but for a few words;
-//! - [`server`] keeps sessions for reads; [`session`] is one of either driver, [`sqlite`] or [`mysql`].
+//! - [`server`] keeps sessions for reads; [`session`] is one of either driver, [`sqlite`] or [`mysql`]; `turn` is
+//!   the queue of those that write to one SQLite file.
 
 mod cluster_sql;
 pub mod migrate;
 pub mod mysql;
+#[cfg(test)]
+mod plans;
 pub mod schema;
 pub mod server;
 pub mod session;
 mod sql;
 pub mod sqlite;
 mod statements;
+mod turn;
 pub mod writer;
 
 pub use sql::{SqlStore, open};

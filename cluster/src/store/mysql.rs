@@ -41,9 +41,11 @@ pub(super) fn options(url: &str) -> Result<MySqlConnectOptions, String> {
 pub(super) async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, Fault> {
     let attempt = async {
         let mut connection = options.connect().await.map_err(|error| connect_fault(&error))?;
+        // Safe updates make MariaDB look keys up however small the table is; read whole, it would have
+        // rows that other transactions have locked.
         let session = format!(
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
-             default_storage_engine = InnoDB, autocommit = 1, \
+             default_storage_engine = InnoDB, autocommit = 1, sql_safe_updates = 1, \
              innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}, \
              wait_timeout = {SESSION_IDLE_SECONDS}, net_read_timeout = {SESSION_IDLE_SECONDS}, \
              net_write_timeout = {SESSION_IDLE_SECONDS}"

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::session::{Fault, Row, Session, Value};
 use super::statements::{Dialect, Statements};
+use super::turn::{Turn, Turns};
 use super::{StoreError, mysql, sqlite};
 
 /// Sessions for reads and housekeeping, beside those of the writers.
@@ -28,27 +29,23 @@ pub(super) struct Server {
     pub(super) location: String,
     pub(super) statements: Statements,
     address: Address,
-    /// In SQLite one writes at a time. Within a process they queue here, in order, rather than by polling
-    /// the file's lock.
-    write_turn: Option<Arc<tokio::sync::Mutex<()>>>,
+    /// In SQLite one writes at a time.
+    turns: Option<Turns>,
     permits: Semaphore,
     idle: Mutex<Vec<Session>>,
 }
 
-/// The right to write, where only one may.
-pub(super) type WriteTurn = Option<OwnedMutexGuard<()>>;
-
 impl Server {
     pub(super) fn new(location: String, address: Address) -> Self {
-        let (dialect, write_turn) = match &address {
+        let (dialect, turns) = match &address {
             Address::MySql(_) => (Dialect::MySql, None),
-            Address::Sqlite(_) => (Dialect::Sqlite, Some(Arc::default())),
+            Address::Sqlite(options) => (Dialect::Sqlite, Some(Turns::new(options.get_filename()))),
         };
         Self {
             location,
             statements: Statements::new(dialect),
             address,
-            write_turn,
+            turns,
             permits: Semaphore::new(POOL_SESSIONS_MAX),
             idle: Mutex::default(),
         }
@@ -62,12 +59,11 @@ impl Server {
         }
     }
 
-    /// Waits for the right to write.
-    pub(super) async fn write_turn(&self) -> Result<WriteTurn, Fault> {
-        let Some(turn) = &self.write_turn else { return Ok(None) };
-        match tokio::time::timeout(ACQUIRE_TIMEOUT, turn.clone().lock_owned()).await {
-            Ok(turn) => Ok(Some(turn)),
-            Err(_) => Err(Fault::Again("other writers of this process are still busy".to_owned())),
+    /// Waits for the right to write, where only one may.
+    pub(super) async fn turn(&self) -> Result<Option<Turn>, Fault> {
+        match &self.turns {
+            Some(turns) => turns.take(ACQUIRE_TIMEOUT).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -118,7 +114,7 @@ impl Server {
     /// Begins a transaction of housekeeping on a session of the pool.
     pub(super) async fn transaction(&self) -> Result<Transaction<'_>, Fault> {
         let permit = self.permit().await?;
-        let turn = self.write_turn().await?;
+        let turn = self.turn().await?;
         let session = self.begin(self.take_idle()).await?;
         Ok(Transaction { server: self, session, _turn: turn, _permit: permit })
     }
@@ -160,7 +156,7 @@ impl Server {
 pub(super) struct Transaction<'a> {
     server: &'a Server,
     session: Session,
-    _turn: WriteTurn,
+    _turn: Option<Turn>,
     _permit: SemaphorePermit<'a>,
 }
 

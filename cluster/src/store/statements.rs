@@ -14,6 +14,9 @@ use super::session::{Fault, Value};
 
 /// The most rows that one statement writes.
 pub(super) const ROWS_MAX: usize = 256;
+/// The most rows that one statement deletes on MySQL. Given more keys than a small table has rows, it reads the
+/// whole table instead of looking the keys up, and then waits for rows that other transactions have locked.
+const MYSQL_DELETE_ROWS_MAX: usize = 4;
 /// The most journals that one statement looks up.
 pub(super) const SHARDS_PER_LOOKUP_MAX: usize = 64;
 /// The most shards that one statement filters by.
@@ -55,6 +58,14 @@ impl Statements {
 
     pub(super) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The most rows that one statement deletes.
+    pub(super) fn delete_rows_max(&self) -> usize {
+        match self.dialect {
+            Dialect::MySql => MYSQL_DELETE_ROWS_MAX,
+            Dialect::Sqlite => ROWS_MAX,
+        }
     }
 
     /// What precedes a table's name: the service's own database, or its part of the one file.
@@ -140,8 +151,9 @@ impl Statements {
         let filter = repeated("?", ", ", shards);
         // The first bound alone narrows the index; the second steps over what the last page has shown.
         let position = if after { " AND wake_at >= ? AND (wake_at > ? OR entity > ?)" } else { "" };
+        // The sum keeps the planner from the primary key, by which it would read all of the shards' rows.
         Ok(format!(
-            "SELECT shard, entity, wake_at FROM {table} WHERE wake_at <= ? AND part = ? AND shard IN ({filter})\
+            "SELECT shard, entity, wake_at FROM {table} WHERE wake_at <= ? AND part = ? AND shard + 0 IN ({filter})\
              {position} ORDER BY wake_at, entity LIMIT ?"
         )
         .into())

@@ -77,7 +77,7 @@ impl StoreWriter for SqlWriter {
             Fault::Again(cause) => CommitError::Repeat(cause),
             other => CommitError::NotBegun(server.error(other)),
         };
-        let _turn = server.write_turn().await.map_err(not_begun)?;
+        let _turn = server.turn().await.map_err(not_begun)?;
         let mut session = server.begin(self.session.take()).await.map_err(not_begun)?;
         let mut values = Vec::new();
         for step in &steps {
@@ -167,7 +167,7 @@ fn steps<'a>(batch: &'a Batch, statements: &Statements) -> Result<Vec<Step<'a>>,
             let sql = statements.state_upsert(table, writes.len()).map_err(Fault::cause)?;
             steps.push(Step { sql, rows: Rows::Upsert(writes) });
         }
-        for writes in split(&deletes, write_bytes, ROWS_MAX)? {
+        for writes in split(&deletes, write_bytes, statements.delete_rows_max())? {
             let sql = statements.state_delete(kind, writes.len()).map_err(Fault::cause)?;
             steps.push(Step { sql, rows: Rows::Delete(writes) });
         }

@@ -18,12 +18,12 @@ use crate::proxy::{Fault, Proxy};
 crate::on_servers!(Mariadb, mariadb:
     cut_in_mid_batch, cut_before_commit, cut_after_commit, late_commit_lands_before_the_claim,
     late_commit_after_the_claim_never_lands, answer_that_never_comes, frozen_owner_gives_way, deadlock_is_repeated,
-    lock_wait_is_repeated, session_cut_while_idle, session_closed_by_idle_time, connection_refused,
+    lock_wait_is_repeated, rows_of_others_do_not_block_deletes, session_cut_while_idle, session_closed_by_idle_time, connection_refused,
     reads_survive_a_cut, wrong_password_is_refused);
 crate::on_servers!(Mysql, mysql:
     cut_in_mid_batch, cut_before_commit, cut_after_commit, late_commit_lands_before_the_claim,
     late_commit_after_the_claim_never_lands, answer_that_never_comes, frozen_owner_gives_way, deadlock_is_repeated,
-    lock_wait_is_repeated, session_cut_while_idle, session_closed_by_idle_time, connection_refused,
+    lock_wait_is_repeated, rows_of_others_do_not_block_deletes, session_cut_while_idle, session_closed_by_idle_time, connection_refused,
     reads_survive_a_cut, wrong_password_is_refused);
 
 /// What a claim found.
@@ -252,6 +252,29 @@ async fn lock_wait_is_repeated(kind: ServerKind) {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// However small the table, a delete looks its keys up and never comes by the rows of other shards.
+async fn rows_of_others_do_not_block_deletes(kind: ServerKind) {
+    let fixture = Fixture::new(kind).await;
+    let mut writer = fixture.store.writer().await.unwrap();
+    let mut batch = fixture.batch([fixture.row(1, 1)]);
+    for shard in 1..=8 {
+        batch.states.push(fixture.head(shard, &format!("s-{shard}"), 1, None));
+        batch.states.push(fixture.part(shard, &format!("s-{shard}"), "lines/1", Some("1")));
+    }
+    writer.commit(&batch).await.unwrap();
+    let mut opponent = opponent(&fixture).await;
+    let service = fixture.service;
+    let lock =
+        format!("UPDATE nakku_{service}.stock_state SET version = 9 WHERE shard = 2 AND entity = 's-2' AND part = ''");
+    opponent.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
+    let mut batch = fixture.batch([fixture.row(1, 2)]);
+    batch.states = (0..33).map(|number| fixture.part(3, "s-3", &format!("lines/{number}"), None)).collect();
+    writer.commit(&batch).await.unwrap();
+    let entity = fixture.store.load(&fixture.table(), 3, &Key::new("s-3").unwrap()).await.unwrap().unwrap();
+    assert_eq!(entity.parts, []);
+    opponent.execute("ROLLBACK").await.unwrap();
 }
 
 async fn session_cut_while_idle(kind: ServerKind) {
