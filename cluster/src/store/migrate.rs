@@ -24,6 +24,9 @@ pub const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a schema change waits for transactions that use the table.
 const TABLE_WAIT_SECONDS: u32 = 30;
 
+/// A node that freezes while it migrates stands in the way of others for no longer than this.
+const IDLE_SECONDS: u32 = 30;
+
 const OWN: &str = "store";
 const SERVICE: &str = "service";
 
@@ -56,7 +59,9 @@ pub(super) async fn migrate(
 async fn migrate_mysql(server: &Server, database: &str, pieces: &[Piece], texts: &Texts) -> Result<(), Fault> {
     // A session of its own: the lock ends with it, whatever happens.
     let mut session = server.connect().await?;
-    let settings = format!("SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}, sql_safe_updates = 0");
+    let settings = format!(
+        "SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}, sql_safe_updates = 0"
+    );
     session.run_text(&settings, TURN_TIMEOUT).await?;
     let lock: Arc<str> = format!("SELECT COALESCE(GET_LOCK('nakku_migrate_{database}', 1), 0)").into();
     let since = Instant::now();

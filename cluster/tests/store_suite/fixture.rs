@@ -68,13 +68,9 @@ impl Fixture {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let service = format!("suite_{}_{number}", std::process::id()).leak();
         let folder = (kind == ServerKind::Sqlite).then(|| std::env::temp_dir().join(format!("nakku_{service}")));
-        let url = match kind {
-            ServerKind::Sqlite => {
-                let folder = folder.as_ref().expect("SQLite has a folder");
-                format!("sqlite://{}/store.db", folder.display())
-            }
-            ServerKind::Mariadb => on_own_thread(servers::mariadb_url).await.to_owned(),
-            ServerKind::Mysql => on_own_thread(servers::mysql_url).await.to_owned(),
+        let url = match &folder {
+            Some(folder) => format!("sqlite://{}/store.db", folder.display()),
+            None => server_url(kind).await.to_owned(),
         };
         let store = open(&url).await.expect("the address is right");
         Self { store, service, url, folder }
@@ -185,9 +181,14 @@ impl Drop for Fixture {
     }
 }
 
-/// Starting a server blocks.
-async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("a server")
+/// The server's address; starts it when it is not there yet. Nothing for SQLite.
+pub async fn server_url(kind: ServerKind) -> &'static str {
+    let start = move || match kind {
+        ServerKind::Sqlite => "",
+        ServerKind::Mariadb => servers::mariadb_url(),
+        ServerKind::Mysql => servers::mysql_url(),
+    };
+    tokio::task::spawn_blocking(start).await.expect("a server")
 }
 
 /// Makes a test of an async function for each kind of server, with a deadline.
@@ -208,7 +209,10 @@ macro_rules! on_servers {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    let work = super::$name($crate::fixture::ServerKind::$kind);
+                    let kind = $crate::fixture::ServerKind::$kind;
+                    // The first test waits for the server; that is no part of its own time.
+                    $crate::fixture::server_url(kind).await;
+                    let work = super::$name(kind);
                     tokio::time::timeout($crate::fixture::TEST_DEADLINE, work).await.expect("within the deadline");
                 }
             )*
