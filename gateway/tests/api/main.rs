@@ -1,0 +1,17 @@
+//! The whole API over HTTP, on one node with a real SQLite file and the demo shop.
+//!
+//! - `support`: the node, the gateway, and a client
+//! - `shopping`: from registering to the door
+//! - `orders`: repetition, refusal, disconnection
+//! - `bad_input`: each way of being wrong has its code and changes nothing
+//! - `access`: tokens, roles, what belongs to others
+//! - `staff`: catalogue and stock
+//! - `operation`: health, documents, limits, draining
+
+mod access;
+mod bad_input;
+mod operation;
+mod orders;
+mod shopping;
+mod staff;
+mod support;
