@@ -15,6 +15,7 @@
 //! - [`metrics`]: names, labels, help
 
 pub mod admin;
+mod admin_users;
 pub mod admission;
 pub mod auth;
 pub mod docs;

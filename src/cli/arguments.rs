@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
+use super::{openapi, order, status, user};
+use crate::dev;
 use crate::settings::Sources;
 
 /// A quick-commerce backend: one cluster of durable actors.
 #[derive(Debug, Parser)]
 #[command(name = "nakku", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong use.")]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -19,8 +22,27 @@ pub struct Arguments {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a whole cluster on this machine, with a shop to try: no servers needed
+    Dev(Dev),
+    /// Run one node of a cluster
+    Node(Node),
+    /// Order something over HTTP, step by step
+    Order(order::Order),
+    /// Manage users
+    #[command(subcommand)]
+    User(user::User),
+    /// Create the databases, or bring them up to this version
+    Migrate(Migrate),
     /// Print the settings in force: value, who set it, default and meaning
     Config(Config),
+    /// Print how one node is, and what it depends on
+    Health(status::Health),
+    /// Print nodes, services, shards and what needs looking at
+    Status(status::Status),
+    /// Print the OpenAPI document of the HTTP API
+    Openapi(openapi::Openapi),
+    /// Run a benchmark, with a baseline in the same run
+    Bench(Bench),
 }
 
 /// Where settings come from, besides defaults and NAKKU_ variables.
@@ -52,6 +74,65 @@ impl SettingsArguments {
     }
 }
 
+/// See [`Command::Dev`].
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// How many nodes; those after the first are processes of their own on free ports
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub nodes: u8,
+    /// Port of the API of the first node
+    #[arg(long, value_name = "P")]
+    pub port: Option<u16>,
+    /// Data folder, made where it is missing
+    #[arg(long, value_name = "DIR", default_value = dev::DATA_DEFAULT)]
+    pub data: PathBuf,
+    /// Where settings come from
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+}
+
+/// See [`Command::Node`].
+#[derive(Debug, Args)]
+pub struct Node {
+    /// Links of a member to meet first (a hint; can be repeated). Without it the node founds a cluster, or rejoins
+    /// that of its cluster database
+    #[arg(long, value_name = "HOST:PORT")]
+    pub seed: Vec<String>,
+    /// What it runs, separated by commas: gateway and any of the services, or all (the default)
+    #[arg(long, value_name = "ROLE,…")]
+    pub roles: Option<String>,
+    /// Its name, unique in the cluster; the machine's unless given
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where settings come from
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+}
+
+impl Node {
+    /// Its own flags as settings.
+    pub fn flags(&self) -> Vec<(String, String)> {
+        let mut flags = Vec::new();
+        if !self.seed.is_empty() {
+            flags.push(("node.seed".to_owned(), self.seed.join(",")));
+        }
+        let texts = [("node.roles", &self.roles), ("node.name", &self.name)];
+        flags.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?))));
+        flags
+    }
+}
+
+/// See [`Command::Migrate`].
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Where settings come from
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// See [`Command::Config`].
 #[derive(Debug, Args)]
 pub struct Config {
@@ -64,4 +145,14 @@ pub struct Config {
     /// Print the page of settings (docs/settings.md)
     #[arg(long, conflicts_with = "json")]
     pub docs: bool,
+}
+
+/// See [`Command::Bench`].
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Which; without one they are listed
+    pub scenario: Option<String>,
+    /// Flags of the scenario
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+    pub rest: Vec<String>,
 }

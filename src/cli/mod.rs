@@ -2,27 +2,80 @@
 //!
 //! - [`arguments`]: every command with its flags
 //! - [`outcome`]: exit codes and the one line that says what is wrong
-//! - [`config`]: `nakku config`
+//! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
+//! - [`config`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
 
-mod arguments;
+pub mod arguments;
+pub mod client;
 mod config;
-mod outcome;
+mod migrate;
+pub mod openapi;
+pub mod order;
+pub mod outcome;
 mod show;
+pub mod status;
+pub mod user;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command};
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{dev, node};
+use arguments::{Arguments, Bench, Command};
+use nakku_benches::BenchError;
+use outcome::{Done, Wrong};
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = match arguments.command {
-        Command::Config(config) => config::run(&config),
-    };
-    match done {
+    match perform(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => wrong.report(),
     }
+}
+
+fn perform(command: Command) -> Done {
+    match command {
+        Command::Config(config) => config::run(&config),
+        Command::Dev(arguments) => {
+            let wanted = dev::run::Wanted {
+                nodes: usize::from(arguments.nodes),
+                settings: arguments.settings,
+                port: arguments.port,
+                data: arguments.data,
+            };
+            server()?.block_on(dev::run::run(&wanted))
+        }
+        Command::Node(arguments) => {
+            let loaded = arguments.settings.sources(arguments.flags())?.load()?;
+            server()?.block_on(node::run(&loaded))
+        }
+        Command::Openapi(arguments) => openapi::run(&arguments),
+        Command::Bench(arguments) => server()?.block_on(bench(&arguments)),
+        Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
+        Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
+        Command::User(arguments) => client()?.block_on(user::run(&arguments)),
+        Command::Health(arguments) => client()?.block_on(status::health(&arguments)),
+        Command::Status(arguments) => client()?.block_on(status::status(&arguments)),
+    }
+}
+
+/// As many threads as the machine has cores.
+fn server() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build()
+}
+
+/// A client does one thing at a time.
+fn client() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// The scenarios are a crate of their own; some start further processes of this program.
+async fn bench(arguments: &Bench) -> Done {
+    let done = nakku_benches::command(arguments.scenario.as_deref(), &arguments.rest, std::env::current_exe()?).await;
+    done.map_err(|error| match error {
+        BenchError::Usage(message) => Wrong::Usage(message),
+        other => Wrong::failed(other),
+    })
 }

@@ -10,7 +10,7 @@ pub const SECRET_BYTES_MIN: usize = 32;
 /// A renewal may be lost, and the next, before a node counts as silent.
 const RENEWALS_PER_LEASE_MIN: u64 = 4;
 /// Words that only secrets in examples and documents hold.
-const DEMO_WORDS: &[&str] = &["demo", "example", "change-me", "changeme", "change_me", "secret", "password", "nakku"];
+const DEMO_WORDS: &[&str] = &["demo", "example", "change-me", "changeme", "change_me", "replace", "password"];
 
 /// What holds for every node, `nakku dev` included.
 ///

@@ -6,8 +6,7 @@ use serde::Serialize;
 use toml::Value;
 
 use super::load::{Layer, Loaded};
-use super::table::{Setting, TABLE};
-use super::value::Kind;
+use super::table::TABLE;
 
 /// One line of `nakku config`.
 #[derive(Debug, Serialize)]
@@ -45,7 +44,7 @@ pub fn lines(loaded: &Loaded) -> Vec<Line> {
                     Layer::Variable(variable) => Some(variable.clone()),
                     _ => None,
                 },
-                default: shown_default(setting),
+                default: setting.default,
                 kind: setting.kind.describe(),
                 variable: setting.variable(),
                 meaning: setting.meaning,
@@ -70,7 +69,7 @@ pub fn page() -> String {
             setting.name,
             setting.variable(),
             setting.kind.describe(),
-            match shown_default(setting) {
+            match setting.default {
                 "" => String::new(),
                 default => format!("`{default}`"),
             },
@@ -95,14 +94,6 @@ separated by commas. Units are the last part of the name: `_ms` milliseconds, `_
 `nakku dev` changes some defaults for one machine: everything listens on 127.0.0.1, links are not encrypted, the
 simulated card is enabled, and secrets are made at random and kept in the data folder.
 ";
-
-/// The default in the least words.
-fn shown_default(setting: &Setting) -> &'static str {
-    match setting.kind {
-        Kind::Choices(words) if words.join(",") == setting.default => "all",
-        _ => setting.default,
-    }
-}
 
 /// A file for a node, which a test reads back.
 fn example() -> String {

@@ -25,8 +25,12 @@ impl Setting {
 /// What every variable begins with.
 pub const VARIABLE_PREFIX: &str = "NAKKU_";
 
+/// Stands for every role.
+pub const ALL_ROLES: &str = "all";
+
 /// What a node can do.
 pub const ROLES: &[&str] = &[
+    ALL_ROLES,
     "gateway",
     "user",
     "product",
@@ -69,13 +73,13 @@ const PORT: Kind = between(0, 65_535);
 pub const TABLE: &[Setting] = &[
     setting("node.name", Kind::Text, "", "This node's name, unique in the cluster: letters, digits, '-', '_' and \
         '.'. Empty takes the machine's name."),
-    setting("node.roles", Kind::Choices(ROLES),
-        "gateway,user,product,inventory,order,cart,payment,delivery,notification,location,analytics",
-        "What this node runs: the gateway and any of the services."),
+    setting("node.roles", Kind::Choices(ROLES), ALL_ROLES, "What this node runs: the gateway and any of the services, \
+        or all."),
     setting("node.data", Kind::Text, ".nakku", "Folder for the embedded database and for what a local dev leaves for \
         the client commands."),
-    setting("node.seed", Kind::Texts, "", "HOST:PORT of the links of members to meet first. Only a hint: they may be \
-        dead if any other member lives. Empty founds a cluster, or rejoins the one that the cluster database holds."),
+    setting("node.seed", Kind::Texts, "", "HOST:PORT of the links of members of the cluster to join. A node with a \
+        seed never founds a cluster. Which members live stands in the cluster database, so the seed may be dead if \
+        any other lives. Empty founds a cluster, or rejoins the one that the cluster database holds."),
     setting("node.drain_ms", at_least(0), "30000", "How long a node that was told to stop waits, in milliseconds, \
         for requests in flight and for its shards to be handed over."),
 
@@ -126,21 +130,27 @@ pub const TABLE: &[Setting] = &[
     setting("links.tls_cert", Kind::Text, "", "File of this node's certificate chain (PEM)."),
     setting("links.tls_key", Kind::Text, "", "File of its private key (PEM)."),
     setting("links.tls_ca", Kind::Text, "", "File of the certificates that sign the nodes' certificates (PEM)."),
-    setting("links.in_flight_max", at_least(1), "4096", "Messages that may be under way on one link before further \
-        ones are refused as overloaded."),
-    setting("links.in_flight_bytes_max", at_least(65_536), "16777216", "Bytes that may be under way on one link."),
 
     setting("entities.idle_ms", at_least(1_000), "300000", "An entity that has had nothing to do for so long, in \
         milliseconds, leaves memory."),
-    setting("entities.loaded_max", at_least(16), "200000", "Entities of one service that a node keeps in memory; \
+    setting("entities.loaded_max", between(16, 4_000_000_000), "250000", "Entities that a node keeps in memory; \
         beyond it those that were not used for longest leave."),
-    setting("entities.mailbox_max", at_least(1), "1024", "Commands that may wait for one entity before further ones \
-        are refused as overloaded."),
-    setting("entities.in_flight_max", at_least(1), "16384", "Commands under way in one service of a node before \
+    setting("entities.mailbox_max", between(1, 1_000_000), "1024", "Commands that may wait for one entity before \
         further ones are refused as overloaded."),
-    setting("journal.lanes", between(1, 64), "4", "Connections per database server over which a node commits; a \
-        shard always uses the same one."),
-    setting("journal.batch_max", between(1, 4_096), "512", "Journal rows that one transaction takes at most."),
+    setting("entities.in_flight_max", at_least(1), "16384", "Commands under way on a node before further ones are \
+        refused as overloaded."),
+    setting("entities.held_max", at_least(1), "8192", "Commands that a node holds back while a shard moves before \
+        further ones are refused as overloaded."),
+    setting("entities.effects_max", at_least(1), "2048", "Effects (commands to other entities, calls to providers) \
+        that a node has under way; further ones wait."),
+
+    setting("journal.lanes", between(1, 64), "2", "Connections per database server over which a node commits; a \
+        shard always uses the same one. The embedded database has one."),
+    setting("journal.batch_max", between(1, 4_096), "512", "Decisions that one transaction takes at most."),
+    setting("journal.queue_max", at_least(16), "8192", "Decisions that may wait for one connection's next \
+        transaction."),
+    setting("journal.keep_rows", at_least(0), "0", "How many of its newest rows a shard's journal keeps, once they \
+        are not needed any more; 0 keeps all."),
 
     setting("http.body_bytes_max", at_least(1_024), "65536", "The largest request body, in bytes."),
     setting("http.request_timeout_ms", at_least(100), "10000", "How long a request may take in all, in milliseconds."),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::table::{ALL_ROLES, ROLES};
+
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,8 +109,6 @@ pub struct Links {
     pub tls_cert: String,
     pub tls_key: String,
     pub tls_ca: String,
-    pub in_flight_max: usize,
-    pub in_flight_bytes_max: usize,
 }
 
 /// How links are protected.
@@ -125,9 +125,11 @@ pub enum Tls {
 #[serde(deny_unknown_fields)]
 pub struct Entities {
     pub idle_ms: u64,
-    pub loaded_max: usize,
-    pub mailbox_max: usize,
+    pub loaded_max: u32,
+    pub mailbox_max: u32,
     pub in_flight_max: usize,
+    pub held_max: usize,
+    pub effects_max: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -135,6 +137,8 @@ pub struct Entities {
 pub struct Journal {
     pub lanes: usize,
     pub batch_max: usize,
+    pub queue_max: usize,
+    pub keep_rows: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -195,10 +199,16 @@ impl Settings {
         if self.node.name.is_empty() { machine_name() } else { self.node.name.clone() }
     }
 
-    /// Servers of one service's databases, in the order in which its shards are spread over them.
-    pub fn databases_of(&self, service: &str) -> Vec<String> {
+    /// Servers of all services that have no own ones, in the order in which shards are spread over them.
+    pub fn default_databases(&self) -> Vec<String> {
+        let all = &self.databases.default;
+        if all.is_empty() { vec![self.embedded_database()] } else { all.clone() }
+    }
+
+    /// Servers of a service's own, in the order in which its shards are spread over them; usually none.
+    pub fn own_databases(&self, service: &str) -> &[String] {
         let all = &self.databases;
-        let own = match service {
+        match service {
             "user" => &all.user,
             "product" => &all.product,
             "inventory" => &all.inventory,
@@ -209,12 +219,7 @@ impl Settings {
             "notification" => &all.notification,
             "location" => &all.location,
             "analytics" => &all.analytics,
-            _ => &all.default,
-        };
-        match (own.is_empty(), all.default.is_empty()) {
-            (false, _) => own.clone(),
-            (true, false) => all.default.clone(),
-            (true, true) => vec![self.embedded_database()],
+            _ => &[],
         }
     }
 
@@ -242,18 +247,21 @@ impl Settings {
         })
     }
 
-    /// Under which address the others reach this node's links.
-    pub fn advertised(&self) -> String {
-        if !self.links.advertise.is_empty() {
-            return self.links.advertise.clone();
-        }
+    /// Under which address the others reach this node's links, where it is not the one that it listens on.
+    pub fn advertised(&self) -> Option<String> {
         let listen = self.listen.links;
-        if listen.ip().is_unspecified() { format!("{}:{}", machine_name(), listen.port()) } else { listen.to_string() }
+        let everywhere = listen.ip().is_unspecified().then(|| format!("{}:{}", machine_name(), listen.port()));
+        if self.links.advertise.is_empty() { everywhere } else { Some(self.links.advertise.clone()) }
+    }
+
+    /// What this node runs, by name.
+    pub fn roles(&self) -> Vec<&str> {
+        ROLES.iter().copied().filter(|role| *role != ALL_ROLES && self.has_role(role)).collect()
     }
 
     /// Whether this node runs a role.
     pub fn has_role(&self, role: &str) -> bool {
-        self.node.roles.iter().any(|own| own == role)
+        self.node.roles.iter().any(|own| own == role || own == ALL_ROLES)
     }
 
     /// How long a drain may take.

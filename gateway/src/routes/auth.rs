@@ -223,7 +223,7 @@ fn refresh_expiry(edge: &Edge) -> Timestamp {
     Timestamp::now().plus(edge.settings.refresh_token_lifetime)
 }
 
-fn new_user() -> Key {
+pub(crate) fn new_user() -> Key {
     let mut random = rand::rng();
     let id: String =
         (0..USER_ID_CHARACTERS).map(|_| char::from(BASE_32[random.random_range(0..BASE_32.len())])).collect();

@@ -146,7 +146,7 @@ fn next_page(returned: usize, limit: u32, last: Option<&Key>) -> Option<String> 
 }
 
 /// A reply that the entity can't give to the command that was sent.
-fn unexpected(reply: &impl std::fmt::Debug) -> Problem {
+pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Problem {
     tracing::error!(?reply, "an entity answered another question");
     Problem::new(Code::Internal, "an unexpected reply")
 }

@@ -1,0 +1,239 @@
+//! The composition root: services, providers and listeners put together as the settings say.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nakku_cluster::journal::JournalSettings;
+use nakku_cluster::link::TlsFiles;
+use nakku_cluster::membership::Roles;
+use nakku_cluster::node::{Node, NodeSettings};
+use nakku_cluster::runtime::RuntimeSettings;
+use nakku_cluster::store::{self, ClusterStore, Store};
+use nakku_cluster::topology::{ServiceTopology, Topology};
+use nakku_cluster::{Cluster, Provider, Service};
+use nakku_gateway::settings::{AdminSettings, GatewaySettings, Secret, ServicePortSettings};
+use nakku_gateway::{Admin, Gateway, ServicePorts};
+
+use crate::cli::outcome::Wrong;
+use crate::settings::Settings;
+use crate::settings::tree::Tls;
+
+/// A node with everything that it listens on.
+#[derive(Debug)]
+pub struct Running {
+    node: Node,
+    gateway: Option<Gateway>,
+    admin: Admin,
+    ports: ServicePorts,
+}
+
+/// Starts a node and its listeners.
+///
+/// # Errors
+/// What could not be started, and what to do.
+pub async fn start(settings: &Settings) -> Result<Running, Wrong> {
+    let services = nakku_actors::services();
+    if !settings.node.seed.is_empty() {
+        await_cluster(settings).await?;
+    }
+    let node = Node::start(node_settings(settings, &services), services.clone(), providers(settings))
+        .await
+        .map_err(Wrong::failed)?;
+    let cluster = node.cluster();
+    let admin = nakku_gateway::start_admin(cluster.clone(), admin_settings(settings)).await.map_err(Wrong::failed)?;
+    let ports = nakku_gateway::start_service_ports(cluster.clone(), port_settings(settings, &services))
+        .await
+        .map_err(Wrong::failed)?;
+    let gateway = match settings.has_role("gateway") {
+        true => Some(nakku_gateway::start(cluster, gateway_settings(settings)).await.map_err(Wrong::failed)?),
+        false => None,
+    };
+    Ok(Running { node, gateway, admin, ports })
+}
+
+impl Running {
+    /// The handle on the cluster.
+    pub fn cluster(&self) -> Cluster {
+        self.node.cluster()
+    }
+
+    /// Base URL of the API; empty on a node without a gateway.
+    pub fn api(&self) -> String {
+        self.gateway.as_ref().map(|gateway| base_url(gateway.local_address())).unwrap_or_default()
+    }
+
+    /// Base URL of the admin API.
+    pub fn admin(&self) -> String {
+        base_url(self.admin.local_address())
+    }
+
+    /// Where the other nodes connect.
+    pub fn links(&self) -> String {
+        self.node.link_address().to_string()
+    }
+
+    /// Returns when the others have declared this node down.
+    pub async fn declared_down(&self) {
+        self.node.declared_down().await;
+    }
+
+    /// Takes no further requests, finishes those in flight, hands the shards over and leaves the cluster.
+    pub async fn drain(self, limit: Duration) {
+        let started = Instant::now();
+        let left = || limit.saturating_sub(started.elapsed());
+        self.node.set_draining();
+        if let Some(gateway) = &self.gateway {
+            let cut = gateway.drain(left()).await;
+            if cut > 0 {
+                tracing::warn!(connections = cut, "cut connections that did not end in time");
+            }
+        }
+        match tokio::time::timeout(left().max(DRAIN_MIN), self.node.drain()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not leave the cluster; the others will notice by the lease")
+            }
+            Err(_) => tracing::warn!("the shards were not handed over in time; the others will notice by the lease"),
+        }
+        // Last, so that probes and operators could see the drain.
+        tokio::join!(self.admin.drain(Duration::ZERO), self.ports.drain(Duration::ZERO));
+    }
+}
+
+/// However long the gateway took, the shards get this long to be handed over.
+const DRAIN_MIN: Duration = Duration::from_secs(2);
+
+/// A node with a seed joins; it must not found a cluster because its cluster database is a wrong one. Which members
+/// there are stands in that database, so the seed itself is not asked and may be dead.
+async fn await_cluster(settings: &Settings) -> Result<(), Wrong> {
+    let store = store::open(&settings.cluster_database()).await.map_err(Wrong::failed)?;
+    let started = Instant::now();
+    loop {
+        store.migrate_cluster().await.map_err(Wrong::failed)?;
+        if store.read_cluster().await.map_err(Wrong::failed)?.view_version > 0 {
+            return Ok(());
+        }
+        if started.elapsed() > FOUND_PATIENCE {
+            return Err(Wrong::Failed(format!(
+                "{} holds no cluster to join; set databases.cluster as at the seed ({}), or leave out --seed to found one",
+                store.location(),
+                settings.node.seed.join(", ")
+            )));
+        }
+        tokio::time::sleep(FOUND_LOOK_EVERY).await;
+    }
+}
+
+/// The seed may be about to found the cluster.
+const FOUND_PATIENCE: Duration = Duration::from_secs(10);
+const FOUND_LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What the journal, the shards and the links of a node are started with.
+fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
+    let (topology, databases) = topology(settings, services);
+    let entities = &settings.entities;
+    let tls = || TlsFiles {
+        certificate: PathBuf::from(&settings.links.tls_cert),
+        key: PathBuf::from(&settings.links.tls_key),
+        authority: PathBuf::from(&settings.links.tls_ca),
+    };
+    NodeSettings {
+        name: settings.node_name(),
+        roles: Roles::new(settings.roles()),
+        cluster_database: settings.cluster_database(),
+        databases,
+        topology,
+        link_listen: settings.listen.links,
+        link_advertise: settings.advertised(),
+        link_cookie: settings.cluster.cookie.clone(),
+        link_tls: (settings.links.tls == Tls::Mutual).then(tls),
+        http_address: settings.has_role("gateway").then(|| settings.listen.gateway.to_string()),
+        lease: Duration::from_millis(settings.cluster.lease_ms),
+        renew: Duration::from_millis(settings.cluster.renew_ms),
+        runtime: RuntimeSettings {
+            mailbox_max: entities.mailbox_max,
+            in_flight_max: entities.in_flight_max,
+            held_max: entities.held_max,
+            passivate_after: Duration::from_millis(entities.idle_ms),
+            loaded_max: entities.loaded_max,
+            effects_max: entities.effects_max,
+            ..RuntimeSettings::default()
+        },
+        journal: JournalSettings {
+            lanes: settings.journal.lanes,
+            queue_max: settings.journal.queue_max,
+            batch_max: settings.journal.batch_max,
+        },
+        journal_keep_rows: (settings.journal.keep_rows > 0).then_some(settings.journal.keep_rows),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// How the services are divided, and the addresses of the servers that it names. The names follow from the setting
+/// and the place in it, so that a server can move without the topology changing.
+pub fn topology(settings: &Settings, services: &[Service]) -> (Topology, BTreeMap<String, String>) {
+    let mut addresses = BTreeMap::new();
+    let mut spread = |setting: &str, urls: &[String]| {
+        let names: Vec<String> = (1..=urls.len()).map(|number| format!("{setting}-{number}")).collect();
+        addresses.extend(names.iter().cloned().zip(urls.iter().cloned()));
+        ServiceTopology::spread(settings.cluster.shards, names)
+    };
+    let mut topology = Topology::new(&settings.cluster.name, spread("default", &settings.default_databases()));
+    for service in services {
+        let own = settings.own_databases(service.name);
+        if !own.is_empty() {
+            topology = topology.with(service.name, spread(service.name, own));
+        }
+    }
+    (topology, addresses)
+}
+
+fn providers(settings: &Settings) -> Vec<Arc<dyn Provider>> {
+    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    if settings.payment.simulated_card {
+        providers.push(Arc::new(nakku_actors::payment::provider::SimulatedCard::default()));
+    }
+    providers
+}
+
+fn gateway_settings(settings: &Settings) -> GatewaySettings {
+    let (http, auth) = (&settings.http, &settings.auth);
+    GatewaySettings {
+        listen: settings.listen.gateway,
+        access_token_lifetime: Duration::from_secs(auth.access_token_s),
+        refresh_token_lifetime: Duration::from_secs(auth.refresh_token_s),
+        body_bytes_max: http.body_bytes_max,
+        request_timeout: Duration::from_millis(http.request_timeout_ms),
+        ask_timeout: Duration::from_millis(http.ask_timeout_ms),
+        in_flight_max: http.in_flight_max,
+        connections_max: http.connections_max,
+        header_timeout: Duration::from_millis(http.header_timeout_ms),
+        password_hashes_max: auth.password_hashes_max,
+        password_hashes_waiting_max: auth.password_hashes_waiting_max,
+        drain_notice: Duration::from_millis(http.drain_notice_ms),
+        ..GatewaySettings::new(Secret::new(&auth.jwt_secret))
+    }
+}
+
+fn admin_settings(settings: &Settings) -> AdminSettings {
+    AdminSettings { listen: settings.listen.admin, ..AdminSettings::new(Secret::new(&settings.auth.admin_token)) }
+}
+
+/// Of the services that this node runs and this version has.
+fn port_settings(settings: &Settings, services: &[Service]) -> ServicePortSettings {
+    let own = services.iter().filter(|service| settings.has_role(service.name));
+    let ports = own.filter_map(|service| Some((service.name.to_owned(), settings.service_port(service.name)?)));
+    ServicePortSettings { host: settings.service_ports.host, ..ServicePortSettings::new(ports.collect()) }
+}
+
+/// An address that a client of this machine can use.
+pub fn base_url(address: SocketAddr) -> String {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    format!("http://{address}")
+}

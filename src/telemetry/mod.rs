@@ -1,0 +1,41 @@
+//! Log lines to standard error, and traces to a collector if one is set.
+//!
+//! - [`span`]: notes the spans of this node with the trace that each belongs to
+//! - [`export`]: sends them to an OpenTelemetry collector
+
+pub mod export;
+pub mod span;
+
+#[cfg(test)]
+mod tests;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::settings::tree::LogFormat;
+use crate::settings::{Settings, SettingsError};
+
+/// Sends log lines and traces where the settings say, from here on. Must be called within a runtime.
+///
+/// # Errors
+/// When `log.level` is no filter or `telemetry.otlp_endpoint` no URL.
+pub fn start(settings: &Settings) -> Result<(), SettingsError> {
+    let level = &settings.log.level;
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        SettingsError::Unfit(format!("log.level is {level:?}, which is no filter: {error}; try info"))
+    })?;
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
+    let lines = match settings.log.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let endpoint = &settings.telemetry.otlp_endpoint;
+    let spans = match endpoint.as_str() {
+        "" => None,
+        endpoint => Some(span::SpanLayer::new(export::start(endpoint, &settings.node_name())?)),
+    };
+    // A second call, in a test of the same process, finds the first one's in place.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();
+    Ok(())
+}

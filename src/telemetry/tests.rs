@@ -1,0 +1,90 @@
+//! Spans end in the collector under the trace that they were begun with.
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::export;
+use super::span::{EndedSpan, SpanLayer};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn noted(work: impl FnOnce()) -> Vec<EndedSpan> {
+    let (sender, mut ended) = mpsc::channel(16);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(SpanLayer::new(sender)), work);
+    std::iter::from_fn(|| ended.try_recv().ok()).collect()
+}
+
+#[test]
+fn a_span_keeps_its_identity_and_hands_it_down() {
+    let spans = noted(|| {
+        let request = tracing::info_span!("request", trace_id = TRACE, span_id = "00f067aa0ba902b7", route = "/orders");
+        request.in_scope(|| tracing::info_span!("commit", rows = 3).in_scope(|| {}));
+    });
+    let [commit, request] = spans.as_slice() else { panic!("two spans, not {spans:?}") };
+    assert_eq!((request.trace_id.as_str(), request.span_id.as_str()), (TRACE, "00f067aa0ba902b7"));
+    assert_eq!(request.attributes, [("route", "/orders".to_owned())]);
+    assert_eq!((commit.trace_id.as_str(), commit.parent_span_id.as_str()), (TRACE, "00f067aa0ba902b7"));
+    assert_ne!(commit.span_id, request.span_id);
+    assert!(request.start_ns <= commit.start_ns && commit.end_ns <= request.end_ns);
+}
+
+#[test]
+fn a_span_continues_what_another_node_began() {
+    let spans = noted(|| drop(tracing::info_span!("decide", traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01"))));
+    assert_eq!((spans[0].trace_id.as_str(), spans[0].parent_span_id.as_str()), (TRACE, "00f067aa0ba902b7"));
+    assert_eq!(spans[0].span_id.len(), 16);
+}
+
+#[test]
+fn what_belongs_to_no_trace_is_not_sent() {
+    let spans = noted(|| {
+        drop(tracing::info_span!("prune"));
+        drop(tracing::debug_span!("detail", trace_id = TRACE));
+        drop(tracing::info_span!("broken", traceparent = "00-zz-1-01"));
+    });
+    assert!(spans.is_empty(), "{spans:?}");
+}
+
+#[tokio::test]
+async fn the_collector_gets_a_batch() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let queue = export::start(&format!("http://{address}/"), "node-1").expect("it is a URL");
+    async {
+        drop(tracing::info_span!("request", trace_id = TRACE, span_id = "00f067aa0ba902b7"));
+    }
+    .with_subscriber(tracing_subscriber::registry().with(SpanLayer::new(queue)))
+    .await;
+    let received =
+        tokio::time::timeout(export::GATHER * 10, receive(listener)).await.expect("a batch within ten seconds");
+    let (head, body) = received;
+    assert!(head.starts_with("POST /v1/traces HTTP/1.1"), "{head}");
+    let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    assert_eq!(spans[0]["traceId"], TRACE);
+    assert_eq!(spans[0]["spanId"], "00f067aa0ba902b7");
+    assert!(spans[0]["endTimeUnixNano"].is_string(), "64-bit numbers are texts in OTLP's JSON");
+}
+
+/// One request: its head and its JSON body.
+async fn receive(listener: TcpListener) -> (String, Value) {
+    let (mut stream, _) = listener.accept().await.expect("the exporter connects");
+    let mut bytes = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let count = stream.read(&mut chunk).await.expect("the exporter sends");
+        bytes.extend(&chunk[..count]);
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && let Ok(json) = serde_json::from_str(body)
+        {
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer.as_bytes()).await.expect("the exporter reads");
+            return (head.to_owned(), json);
+        }
+        assert!(count > 0, "the exporter closed before its request was whole");
+    }
+}
