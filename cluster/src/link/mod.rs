@@ -8,11 +8,28 @@
 //! * [`inbound`]: what travels, and who receives it
 //! * [`links`]: the links of a node as everything else sees them
 //! * [`error`]: how they fail
+//! * `dial`, `accept`, `hello`, `tls`, `stream`: how a socket becomes a link
+//! * `supervisor`: which links there are
+//! * `connection`, `pending`, `credits`: one link, what is unanswered on it, and its bounds
+//! * `port`, `wire`: how messages arrive, and what they look like
+//! * `table`: what all of these share
 
+mod accept;
+mod connection;
+mod credits;
+mod dial;
 pub mod error;
+mod hello;
 pub mod inbound;
 pub mod links;
+mod pending;
+mod port;
 pub mod settings;
+mod stream;
+mod supervisor;
+mod table;
+mod tls;
+mod wire;
 
 pub use error::{LinkError, LinkFailure, Refusal};
 pub use inbound::{Inbound, Request};

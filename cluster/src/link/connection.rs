@@ -1,0 +1,288 @@
+//! One connected link: its credits, its unanswered requests, and the peer's port once it is known.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ractor::ActorCell;
+use tokio::sync::Notify;
+
+use super::credits::{Credits, Window};
+use super::error::{LinkFailure, Refusal};
+use super::inbound::Request;
+use super::pending::{Ended, Pending};
+use super::settings::LinkSettings;
+use super::stream::Closer;
+use super::wire::{self, OVERHEAD_BYTES, Ping, Raw, RequestHeader, Route, kind};
+use crate::membership::NodeId;
+
+/// One connected link, from the hello to the end of its session.
+pub struct Connection {
+    /// Names it on this node; never used twice.
+    pub number: u64,
+    /// Names it in messages, on both nodes.
+    pub link: u64,
+    /// Who is on the other side.
+    pub peer: NodeId,
+    /// Ends it.
+    pub closer: Closer,
+    /// Our unanswered requests.
+    pub credits: Credits,
+    /// The peer's requests that we have not answered.
+    pub serving: Credits,
+    own_generation: u64,
+    ready_within: Duration,
+    pending: Pending,
+    window: Window,
+    port: RwLock<Option<ActorCell>>,
+    port_known: Notify,
+    started: Instant,
+    round_trip_us: AtomicU64,
+}
+
+/// The session has ended; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl Connection {
+    /// A link that both sides have agreed on.
+    pub fn new(number: u64, link: u64, peer: NodeId, settings: &LinkSettings) -> Self {
+        Self {
+            number,
+            link,
+            peer,
+            closer: Closer::default(),
+            credits: Credits::new(settings.credit_messages, settings.credit_bytes),
+            serving: Credits::new(settings.credit_messages, settings.credit_bytes),
+            own_generation: settings.node.generation,
+            ready_within: settings.connect_timeout,
+            pending: Pending::new(),
+            window: Window::new(settings.credit_bytes),
+            port: RwLock::new(None),
+            port_known: Notify::new(),
+            started: Instant::now(),
+            round_trip_us: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// The peer's port has become known, or has changed.
+    pub fn port_found(&self, port: ActorCell) {
+        *self.port.write().unwrap_or_else(PoisonError::into_inner) = Some(port);
+        self.port_known.notify_waiters();
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// A [`LinkFailure`].
+    pub async fn request(&self, request: Request, deadline: Duration) -> Result<Bytes, LinkFailure> {
+        let header = RequestHeader {
+            service: &request.service,
+            epoch: request.epoch,
+            from_generation: self.own_generation,
+            to_generation: self.peer.generation,
+            traceparent: request.traceparent.as_deref(),
+            header: Raw(&request.header),
+        };
+        let variable_bytes = request.service.len() + request.header.len();
+        let bytes = variable_bytes + request.body.len();
+        self.ask(kind::REQUEST, bytes, request.body, deadline, |route| {
+            let mut metadata = route.start(OVERHEAD_BYTES + variable_bytes);
+            header.write(&mut metadata);
+            metadata
+        })
+        .await
+    }
+
+    /// Sends a message of any kind that is answered by its number.
+    ///
+    /// # Errors
+    /// A [`LinkFailure`].
+    pub async fn ask(
+        &self,
+        kind: &str,
+        bytes: usize,
+        body: Bytes,
+        deadline: Duration,
+        metadata: impl FnOnce(Route) -> Vec<u8>,
+    ) -> Result<Bytes, LinkFailure> {
+        let bytes = (bytes + OVERHEAD_BYTES) as u64;
+        self.credits
+            .take(bytes)
+            .map_err(|taken| LinkFailure::Overloaded { in_flight: taken.count, in_flight_bytes: taken.bytes })?;
+        let Some((number, answer)) = self.pending.enter(bytes) else {
+            return Err(LinkFailure::NotConnected);
+        };
+        let metadata = metadata(Route { link: self.link, request: number });
+        if self.send(kind, metadata, body).is_err() {
+            self.ended(number, Err(LinkFailure::NotSent));
+            return Err(LinkFailure::NotSent);
+        }
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) => Err(LinkFailure::OutcomeUnknown),
+            Err(_) => Err(LinkFailure::TimedOut),
+        }
+    }
+
+    /// An answer of any sort has come, or the request was never sent.
+    pub fn ended(&self, number: u64, ended: Ended) {
+        match self.pending.leave(number) {
+            Some(waiting) => {
+                // Before the caller goes on, which may be to ask again.
+                self.credits.give_back(waiting.bytes);
+                waiting.end(ended);
+            }
+            None => tracing::debug!(peer = %self.peer, number, "an answer came to no request"),
+        }
+    }
+
+    /// Answers a request of the peer.
+    pub async fn answer(&self, number: u64, answer: Bytes) {
+        self.wait_for_port().await;
+        let Some(ping_due) = self.window.send((answer.len() + OVERHEAD_BYTES) as u64) else {
+            tracing::warn!(peer = %self.peer, bytes = answer.len(), "the peer takes no answers; one is dropped");
+            return self.lost(number);
+        };
+        self.reply(kind::ANSWER, number, answer);
+        if ping_due {
+            self.ping();
+        }
+    }
+
+    /// Tells the peer that its request was not executed. Refusals are small, and no more than its credits.
+    pub async fn refuse(&self, number: u64, refusal: &Refusal) {
+        self.wait_for_port().await;
+        let json = serde_json::to_vec(refusal).expect("a refusal has string keys and serialises");
+        self.reply(kind::REFUSAL, number, json.into());
+    }
+
+    /// Tells the peer that there will be no answer to its request.
+    pub fn lost(&self, number: u64) {
+        self.reply(kind::LOST, number, Bytes::new());
+    }
+
+    /// Sends a notice unless the peer lags; whether it was sent.
+    pub fn notice(&self, notice: Bytes) -> bool {
+        let Some(ping_due) = self.window.send((notice.len() + OVERHEAD_BYTES) as u64) else { return false };
+        let sent = self.send(kind::NOTICE, self.route(0).start(0), notice).is_ok();
+        if ping_due {
+            self.ping();
+        }
+        sent
+    }
+
+    /// Keeps the link up and measures it; nobody waits for its return.
+    pub fn ping(&self) {
+        // A link that is gone needs none.
+        let _ = self.send(kind::PING, self.route(0).start(0), self.ping_body());
+    }
+
+    /// Sends a ping and waits for its return: all that was sent before has then arrived.
+    ///
+    /// # Errors
+    /// A [`LinkFailure`].
+    pub async fn round_trip(&self, deadline: Duration) -> Result<(), LinkFailure> {
+        let pong = self.ask(kind::PING, 0, self.ping_body(), deadline, |route| route.start(0)).await?;
+        self.ponged(&pong);
+        Ok(())
+    }
+
+    /// Returns a ping of the peer.
+    pub fn pong(&self, number: u64, ping: Bytes) {
+        self.reply(kind::PONG, number, ping);
+    }
+
+    /// A ping came back.
+    pub fn ponged(&self, pong: &[u8]) {
+        let Ok(ping) = rmp_serde::from_slice::<Ping>(pong) else { return };
+        self.round_trip_us.store(self.now_us().saturating_sub(ping.sent_at_us), Ordering::Relaxed);
+        self.window.arrived(ping.bytes_before);
+    }
+
+    /// The newest measurement.
+    pub fn last_round_trip(&self) -> Option<Duration> {
+        let us = self.round_trip_us.load(Ordering::Relaxed);
+        (us != u64::MAX).then(|| Duration::from_micros(us))
+    }
+
+    /// The session has ended: ends all requests, and returns how many there were.
+    pub fn gone(&self) -> usize {
+        *self.port.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.port_known.notify_waiters();
+        self.pending.close()
+    }
+
+    fn reply(&self, kind: &str, number: u64, body: Bytes) {
+        // A peer that is gone needs no answer: its side of the link ends the request.
+        let _ = self.send(kind, self.route(number).start(0), body);
+    }
+
+    fn send(&self, kind: &str, metadata: Vec<u8>, body: Bytes) -> Result<(), Gone> {
+        let port = self.port.read().unwrap_or_else(PoisonError::into_inner);
+        let port = port.as_ref().ok_or(Gone)?;
+        port.send_serialized(wire::cast(kind, metadata, body)).map_err(|_| Gone)
+    }
+
+    /// The peer may be ready, and ask, a moment before this side knows its port.
+    async fn wait_for_port(&self) {
+        let known = self.port_known.notified();
+        if self.port.read().unwrap_or_else(PoisonError::into_inner).is_none() && self.closer.reason().is_none() {
+            let _ = tokio::time::timeout(self.ready_within, known).await;
+        }
+    }
+
+    fn route(&self, request: u64) -> Route {
+        Route { link: self.link, request }
+    }
+
+    fn ping_body(&self) -> Bytes {
+        let ping = Ping { sent_at_us: self.now_us(), bytes_before: self.window.sent() };
+        rmp_serde::to_vec_named(&ping).expect("two numbers serialise").into()
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a peer's refusal means to the caller.
+impl From<Refusal> for LinkFailure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overloaded { in_flight, in_flight_bytes } => Self::Overloaded { in_flight, in_flight_bytes },
+            other => Self::Refused(other),
+        }
+    }
+}
+
+/// Keeps a request of the peer counted for as long as it is being answered.
+pub struct Serving {
+    connection: Arc<Connection>,
+    bytes: u64,
+}
+
+impl Serving {
+    /// Counts it in.
+    ///
+    /// # Errors
+    /// The refusal to answer with when there is no room.
+    pub fn admit(connection: &Arc<Connection>, bytes: u64) -> Result<Self, Refusal> {
+        match connection.serving.take(bytes) {
+            Ok(()) => Ok(Self { connection: connection.clone(), bytes }),
+            Err(taken) => Err(Refusal::Overloaded { in_flight: taken.count, in_flight_bytes: taken.bytes }),
+        }
+    }
+
+    /// The link that it came by.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.connection.serving.give_back(self.bytes);
+    }
+}
