@@ -179,7 +179,7 @@ pub const TABLE: &[Setting] = &[
         money moves: for trials only."),
 
     setting("log.format", Kind::Choice(&["text", "json"]), "text", "How log lines on standard error are written."),
-    setting("log.level", Kind::Text, "info", "What is logged: error, warn, info, debug or trace, also by module as \
+    setting("log.level", Kind::Text, "info,ractor_cluster=error", "What is logged: error, warn, info, debug or trace, also by module as \
         in info,nakku_cluster=debug."),
     setting("telemetry.otlp_endpoint", Kind::Text, "", "Base URL of an OpenTelemetry collector (OTLP over HTTP) that \
         traces are sent to. Empty sends none."),
