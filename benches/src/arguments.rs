@@ -12,15 +12,32 @@ use crate::error::BenchError;
 pub enum Scenario {
     /// Durable commands through the journal against raw batched statements.
     Journal,
+    /// Many buyers of few units.
+    HotItem,
+    /// Asks from node to node against ractor_cluster's own calls.
+    Ask,
+    /// Whole checkouts over HTTP.
+    Checkout,
+    /// From the death of an owner to the first answer of its entities.
+    Failover,
+    /// Memory of loaded idle entities.
+    Idle,
 }
 
 impl Scenario {
     /// All of them with name and help.
-    pub const ALL: &[(Self, &'static str, &'static str)] = &[(
-        Self::Journal,
-        "journal",
-        "durable commands/s through the journal, against raw batched inserts and upserts of the same rows",
-    )];
+    pub const ALL: &[(Self, &'static str, &'static str)] = &[
+        (
+            Self::Journal,
+            "journal",
+            "durable commands/s through the journal, against raw batched inserts and upserts of the same rows",
+        ),
+        (Self::HotItem, "hot-item", "300 buyers of 100 units over HTTP; reservations/s of one item by asks"),
+        (Self::Ask, "ask", "asks from node to node, against calls by ractor_cluster's derived messages"),
+        (Self::Checkout, "checkout", "whole checkouts/s over HTTP, 32 clients, and the processor time that they take"),
+        (Self::Failover, "failover", "from SIGKILL of an owner to the first answer of its entities"),
+        (Self::Idle, "idle", "memory of 200,000 loaded idle entities, next to bare actors"),
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -38,6 +55,9 @@ impl FromStr for Scenario {
         })
     }
 }
+
+/// Kills in `failover` unless set otherwise.
+const KILLS: u32 = 20;
 
 /// What a scenario is run with.
 #[derive(Clone, Debug)]
@@ -79,6 +99,9 @@ impl BenchArguments {
     /// [`BenchError::Usage`].
     pub fn parse(scenario: &str, rest: &[String], executable: PathBuf) -> Result<Self, BenchError> {
         let mut arguments = Self::new(scenario.parse()?, executable);
+        if arguments.scenario == Scenario::Failover {
+            arguments.repeats = KILLS;
+        }
         let mut words = rest.iter();
         while let Some(word) = words.next() {
             let (flag, joined) = match word.split_once('=') {

@@ -7,19 +7,26 @@
 //! - [`statistics`]: series and percentiles
 //! - [`machine`]: what ran, on what, and how much processor time each process took
 //! - [`database`]: the throw-away database server
+//! - [`load`]: callers in a closed loop
+//! - [`http`]: a server beside this process, and a lean client
+//! - [`node`]: nodes without the gateway
 //! - [`scenario`]: one file each
 //! - [`peer`]: what the processes do that a scenario starts beside itself
 
 pub mod arguments;
 pub mod database;
 pub mod error;
+pub mod http;
+pub mod load;
 pub mod machine;
+pub mod node;
 pub mod peer;
 pub mod report;
 pub mod scenario;
 pub mod statistics;
 
 use std::path::PathBuf;
+use std::pin::Pin;
 
 pub use arguments::{BenchArguments, Scenario};
 pub use error::BenchError;
@@ -31,7 +38,16 @@ pub use report::Report;
 /// # Errors
 /// [`BenchError::Usage`] for a wrong name or flag; [`BenchError::Missed`] when a target was not met, after
 /// the report has been printed; else what went wrong.
-pub async fn command(scenario: Option<&str>, rest: &[String], executable: PathBuf) -> Result<(), BenchError> {
+pub fn command<'a>(
+    scenario: Option<&'a str>,
+    rest: &'a [String],
+    executable: PathBuf,
+) -> Pin<Box<dyn Future<Output = Result<(), BenchError>> + Send + 'a>> {
+    // Boxed, so that the scenarios are compiled here and not once more in the program that calls this.
+    Box::pin(listed_or_run(scenario, rest, executable))
+}
+
+async fn listed_or_run(scenario: Option<&str>, rest: &[String], executable: PathBuf) -> Result<(), BenchError> {
     let Some(name) = scenario else {
         print!("{}", arguments::usage());
         return Ok(());
@@ -58,5 +74,10 @@ pub async fn command(scenario: Option<&str>, rest: &[String], executable: PathBu
 pub async fn run(arguments: BenchArguments) -> Result<Report, BenchError> {
     match arguments.scenario {
         Scenario::Journal => scenario::journal::run(&arguments).await,
+        Scenario::HotItem => scenario::hot_item::run(&arguments).await,
+        Scenario::Checkout => scenario::checkout::run(&arguments).await,
+        Scenario::Failover => scenario::failover::run(&arguments).await,
+        Scenario::Ask => scenario::ask::run(&arguments).await,
+        Scenario::Idle => scenario::idle::run(&arguments).await,
     }
 }

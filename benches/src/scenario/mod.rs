@@ -1,5 +1,15 @@
-//! The scenarios, one file each.
+//! The scenarios, one file or folder each.
 //!
 //! - [`journal`]: durable commands against raw batched statements
+//! - [`hot_item`]: many buyers of few units
+//! - [`ask`]: asks from node to node against ractor_cluster's own calls
+//! - [`checkout`]: whole checkouts over HTTP
+//! - [`failover`]: from the death of an owner to the first answer of its entities
+//! - [`idle`]: memory of loaded idle entities against bare actors
 
+pub mod ask;
+pub mod checkout;
+pub mod failover;
+pub mod hot_item;
+pub mod idle;
 pub mod journal;
