@@ -70,8 +70,8 @@ pub struct BenchArguments {
     pub repeats: u32,
     /// How long it runs before it is measured.
     pub warmup: Duration,
-    /// `mysql://…` of a server to use; its databases `nakku_…` are written to. A throw-away MariaDB is
-    /// started where it is not given.
+    /// `mysql://…` of a server to use, without databases `nakku_…`, which are made and removed. A throw-away
+    /// MariaDB is started where it is not given.
     pub database_url: Option<String>,
     /// The program itself.
     pub executable: PathBuf,
@@ -136,7 +136,7 @@ pub fn usage() -> String {
          --seconds N      length of one measurement (3)\n  \
          --repeats N      how often it is repeated (5; 20 kills in failover)\n  \
          --warmup N       seconds before it is measured (1)\n  \
-         --database URL   mysql:// server to use; a throw-away MariaDB is started where none is given\n  \
+         --database URL   empty mysql:// server to use; a throw-away MariaDB is started where none is given\n  \
          --json           print the report as JSON\n",
     );
     text

@@ -30,9 +30,36 @@ impl Database {
     /// When none can be started.
     pub async fn open(url: Option<&str>) -> Result<Self, BenchError> {
         match url {
-            Some(url) => Ok(Self { url: url.to_owned(), pid: None, _script: None }),
+            Some(url) => {
+                let database = Self { url: url.to_owned(), pid: None, _script: None };
+                let there = database.own().await?;
+                if there.is_empty() {
+                    return Ok(database);
+                }
+                let there = there.join(", ");
+                Err(BenchError::Usage(format!("a benchmark needs a server for itself, and this one holds {there}")))
+            }
             None => Self::start().await,
         }
+    }
+
+    /// Removes what the scenario has written; none of it was there before.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn clear(&self) -> Result<(), BenchError> {
+        let mut connection = self.connect().await?;
+        for name in self.own().await? {
+            sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE `{name}`"))).execute(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    /// The databases that nodes use.
+    async fn own(&self) -> Result<Vec<String>, BenchError> {
+        let sql =
+            "SELECT CAST(schema_name AS CHAR) FROM information_schema.schemata WHERE schema_name LIKE 'nakku\\_%'";
+        Ok(sqlx::query_scalar(sql).fetch_all(&mut self.connect().await?).await?)
     }
 
     /// The script runs `cat` as its command: that ends, and the server with it, when this process has

@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn heads_are_read() {
-        let head = Head::parse(b"HTTP/1.1 201 Created\r\nContent-Length: 7\r\nConnection: close\r\n\r\n").expect("valid");
+        let head =
+            Head::parse(b"HTTP/1.1 201 Created\r\nContent-Length: 7\r\nConnection: close\r\n\r\n").expect("valid");
         assert!(matches!(head, Head { status: 201, length: Length::Known(7), keep: false }));
     }
 }

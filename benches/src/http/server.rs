@@ -17,18 +17,8 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// The token of its admin API.
 pub const ADMIN_TOKEN: &str = "bench-admin-token-0123456789abcdef0123456789";
 /// The services that have ports of their own.
-const SERVICES: [&str; 10] = [
-    "user",
-    "product",
-    "inventory",
-    "order",
-    "cart",
-    "payment",
-    "delivery",
-    "notification",
-    "location",
-    "analytics",
-];
+const SERVICES: [&str; 10] =
+    ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location", "analytics"];
 
 /// See the module. Dropped, it is killed.
 #[derive(Debug)]

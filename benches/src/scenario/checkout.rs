@@ -64,28 +64,41 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
         figures.push(Figure::new(format!("checkouts by {payment}"), "checkouts/s", &found.per_second));
         figures.push(Figure::new(format!("{payment}: p50"), "ms", &found.p50_millis));
         figures.push(Figure::new(format!("{payment}: p99"), "ms", &found.p99_millis));
-        figures.push(Figure::new(format!("{payment}: processor time of nakku node"), "ms/checkout", &found.server_millis));
+        figures.push(Figure::new(
+            format!("{payment}: processor time of nakku node"),
+            "ms/checkout",
+            &found.server_millis,
+        ));
         if database.pid.is_some() {
             let name = format!("{payment}: processor time of the database");
             figures.push(Figure::new(name, "ms/checkout", &found.database_millis));
         }
         figures.push(Figure::new(format!("{payment}: processor time of this load"), "ms/checkout", &found.load_millis));
-        targets.push(Target::new(format!("checkouts/s by {payment}"), &found.per_second, Bound::AtLeast(PER_SECOND_MIN)));
+        targets.push(Target::new(
+            format!("checkouts/s by {payment}"),
+            &found.per_second,
+            Bound::AtLeast(PER_SECOND_MIN),
+        ));
         targets.push(Target::new(format!("p99 by {payment} (ms)"), &found.p99_millis, Bound::AtMost(P99_MILLIS_MAX)));
     }
     let mut settings = Report::common_settings(arguments);
     settings.push(("clients".into(), format!("{CLIENTS}, each with {CUSTOMERS_PER_CLIENT} customers logged in")));
     settings.push(("goods".into(), format!("{} stores, {PRODUCTS} products, one line an order", STORES.len())));
+    let versions = database.versions().await?;
     let own = [database.pid, Some(server.pid())].into_iter().flatten().collect::<Vec<_>>();
+    let machine = watch.finish(&own, versions);
+    drop(server);
+    database.clear().await?;
     Ok(Report {
         scenario: Scenario::Checkout.name(),
-        about: "Whole checkouts over HTTP: PUT of a product into the cart, POST of the order, until it is confirmed. One \
+        about:
+            "Whole checkouts over HTTP: PUT of a product into the cart, POST of the order, until it is confirmed. One \
                 node with all services; node, database and load on the same processors; every step durable at commit."
-            .into(),
+                .into(),
         settings,
         figures,
         targets,
-        machine: watch.finish(&own, database.versions().await?),
+        machine,
     })
 }
 
@@ -191,7 +204,10 @@ async fn confirmed(client: &mut Client, placed: Placed) -> Result<(), BenchError
     let path = format!("/api/v1/orders/{id}");
     while status == "placing" {
         if began.elapsed() > CONFIRM_PATIENCE {
-            return Err(BenchError::failed("an order", format!("{id} is {status} after {} s", CONFIRM_PATIENCE.as_secs())));
+            return Err(BenchError::failed(
+                "an order",
+                format!("{id} is {status} after {} s", CONFIRM_PATIENCE.as_secs()),
+            ));
         }
         tokio::time::sleep(SEALED_PAUSE).await;
         let now: Placed = client.json("GET", &path, "", "", &[200]).await?;

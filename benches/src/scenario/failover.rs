@@ -91,6 +91,11 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     let mut processes: Vec<u32> = nodes.iter().map(Peer::pid).collect();
     processes.extend(database.pid);
     let versions = database.versions().await?;
+    own.stop().await;
+    for node in nodes {
+        node.stop().await;
+    }
+    database.clear().await?;
     Ok(Report {
         scenario: Scenario::Failover.name(),
         about: format!(

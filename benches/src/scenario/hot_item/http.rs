@@ -75,8 +75,7 @@ pub async fn rush(executable: &Path, database_url: &str, rounds: u32) -> Result<
         found.confirmed.push(f64::from(confirmed));
         found.refused.push(f64::from(refused));
         found.p99_millis.push(latencies.millis(0.99));
-        let level: Level =
-            staff.json("GET", &format!("/api/v1/stores/{STORE}/stock/{sku}"), "", "", &[200]).await?;
+        let level: Level = staff.json("GET", &format!("/api/v1/stores/{STORE}/stock/{sku}"), "", "", &[200]).await?;
         found.taken.push(f64::from(level.reserved + level.sold));
         if level.available + level.reserved + level.sold != UNITS {
             return Err(BenchError::failed("the stock", format!("does not add up: {level:?}")));
@@ -129,7 +128,7 @@ async fn buy(mut client: Client, number: usize, round: u32) -> Result<(bool, Dur
                     return Err(BenchError::failed("an order", format!("{} is {}", placed.id, placed.status)));
                 }
             }
-            409 if String::from_utf8_lossy(&answer.body).contains("stock") => return Ok((false, took)),
+            409 if String::from_utf8_lossy(&answer.body).contains("insufficient_stock") => return Ok((false, took)),
             // Full queues say so, and the order can be sent again under its key.
             503 if took < PATIENCE => {}
             _ => return Err(answer.unexpected("an order")),

@@ -1,8 +1,10 @@
 //! Many buyers of few units of one item.
 //!
+//! - `http`: 300 buyers at once of 100 units, over HTTP
 //! - `asks`: reservations per second on one SKU, by asks to the stock's entity
 
 pub mod asks;
+pub mod http;
 
 use crate::arguments::{BenchArguments, Scenario};
 use crate::database::Database;
@@ -39,18 +41,34 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
         latencies.push(achieved.p99_micros / 1000.0);
     }
     peer.stop().await;
-    let own: Vec<u32> = database.pid.into_iter().collect();
+    // The node of the rush founds a cluster of its own.
+    database.clear().await?;
+    let (rush, server) = http::rush(&arguments.executable, &database.url, arguments.repeats).await?;
+    let versions = database.versions().await?;
+    database.clear().await?;
+    let own: Vec<u32> = database.pid.into_iter().chain([server]).collect();
+    let (units, buyers) = (http::UNITS, http::BUYERS);
     Ok(Report {
         scenario: Scenario::HotItem.name(),
-        about: "Reservations of one SKU of one store, by asks on the node that has the stock, each durable before it \
-                is answered."
-            .into(),
+        about: format!(
+            "{buyers} buyers order one of the last {units} units each at the same moment over HTTP, on one node with \
+             all services; and reservations of one SKU by asks on the node that has the stock, each durable before it \
+             is answered."
+        ),
         settings: Report::common_settings(arguments),
         figures: vec![
             Figure::new(format!("reservations by asks, {} callers", asks::CALLERS), "reservations/s", &rates),
             Figure::new("their p99", "ms", &latencies),
+            Figure::new(format!("{buyers} buyers: confirmed"), "orders", &rush.confirmed),
+            Figure::new(format!("{buyers} buyers: refused for lack of stock"), "orders", &rush.refused),
+            Figure::new(format!("{buyers} buyers: all answered after"), "s", &rush.seconds),
+            Figure::new(format!("{buyers} buyers: p99"), "ms", &rush.p99_millis),
         ],
-        targets: vec![Target::new("reservations/s of one SKU", &rates, Bound::AtLeast(RESERVATIONS_MIN))],
-        machine: watch.finish(&own, database.versions().await?),
+        targets: vec![
+            Target::new(format!("confirmed of {buyers} buyers"), &rush.confirmed, Bound::Exactly(units.into())),
+            Target::new("units reserved or sold", &rush.taken, Bound::Exactly(units.into())),
+            Target::new("reservations/s of one SKU", &rates, Bound::AtLeast(RESERVATIONS_MIN)),
+        ],
+        machine: watch.finish(&own, versions),
     })
 }

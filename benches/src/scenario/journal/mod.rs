@@ -67,6 +67,8 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     let mut settings = Report::common_settings(arguments);
     settings.push(("each command writes".into(), rows::describe()));
     settings.push(("shapes".into(), "sessions (journal lanes, or connections) x commands in a transaction".into()));
+    let versions = database.versions().await?;
+    database.clear().await?;
     let own: Vec<u32> = database.pid.into_iter().collect();
     Ok(Report {
         scenario: Scenario::Journal.name(),
@@ -76,7 +78,7 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
         settings,
         figures,
         targets,
-        machine: watch.finish(&own, database.versions().await?),
+        machine: watch.finish(&own, versions),
     })
 }
 
