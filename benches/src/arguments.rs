@@ -75,6 +75,8 @@ pub struct BenchArguments {
     pub database_url: Option<String>,
     /// The program itself.
     pub executable: PathBuf,
+    /// The program that is started as `nakku node`: this one, or another version to compare with.
+    pub node_executable: PathBuf,
     /// Whether the report is printed as JSON.
     pub json: bool,
 }
@@ -88,6 +90,7 @@ impl BenchArguments {
             repeats: 5,
             warmup: Duration::from_secs(1),
             database_url: None,
+            node_executable: executable.clone(),
             executable,
             json: false,
         }
@@ -117,6 +120,7 @@ impl BenchArguments {
                 "--warmup" => arguments.warmup = Duration::from_secs_f64(number(flag, &value()?, 0.0, 3600.0)?),
                 "--repeats" => arguments.repeats = number(flag, &value()?, 1.0, 1000.0)? as u32,
                 "--database" => arguments.database_url = Some(value()?),
+                "--node" => arguments.node_executable = PathBuf::from(value()?),
                 "--json" => arguments.json = true,
                 _ => return Err(BenchError::Usage(format!("bench knows no flag {flag}\n\n{}", usage()))),
             }
@@ -137,6 +141,7 @@ pub fn usage() -> String {
          --repeats N      how often it is repeated (5; 20 kills in failover)\n  \
          --warmup N       seconds before it is measured (1)\n  \
          --database URL   empty mysql:// server to use; a throw-away MariaDB is started where none is given\n  \
+         --node FILE      program to start as nakku node; this one where none is given\n  \
          --json           print the report as JSON\n",
     );
     text

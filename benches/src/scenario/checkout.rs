@@ -44,7 +44,7 @@ const PAYMENTS: [(&str, &str); 2] =
 pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     let watch = Watch::start();
     let database = Database::open(arguments.database_url.as_deref()).await?;
-    let server = Server::start(&arguments.executable, &database.url).await?;
+    let server = Server::start(&arguments.node_executable, &database.url).await?;
     let mut staff = shop::staff(&server).await?;
     let stores = STORES.map(|store| (store, shop::SUPPLY_MAX));
     for number in 0..PRODUCTS {

@@ -43,7 +43,7 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     peer.stop().await;
     // The node of the rush founds a cluster of its own.
     database.clear().await?;
-    let (rush, server) = http::rush(&arguments.executable, &database.url, arguments.repeats).await?;
+    let (rush, server) = http::rush(&arguments.node_executable, &database.url, arguments.repeats).await?;
     let versions = database.versions().await?;
     database.clear().await?;
     let own: Vec<u32> = database.pid.into_iter().chain([server]).collect();
