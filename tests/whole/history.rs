@@ -16,14 +16,16 @@ const QUIET_PATIENCE: Duration = Duration::from_secs(180);
 pub async fn check(cluster: &Cluster, shop: &Shop, placed: &[Placed]) {
     let confirmed = placed.iter().filter(|order| order.confirmed).count();
     assert!(confirmed > 0, "no order was confirmed: the test has tested nothing");
-    acknowledged_orders_are_there(shop, placed).await;
-    nothing_is_oversold(shop, placed).await;
+    let held = acknowledged_orders_are_there(shop, placed).await;
+    nothing_is_oversold(shop, held).await;
     histories_are_linearizable(&shop.notes.lock().unwrap_or_else(PoisonError::into_inner));
     journals_are_contiguous(cluster).await;
 }
 
-/// Every acknowledged order is there as it was acknowledged; prepaid ones are captured in full.
-async fn acknowledged_orders_are_there(shop: &Shop, placed: &[Placed]) {
+/// Every acknowledged order is there as it was acknowledged; prepaid ones are captured in full. Returns how
+/// many units of each SKU the confirmed ones hold.
+async fn acknowledged_orders_are_there(shop: &Shop, placed: &[Placed]) -> BTreeMap<String, u64> {
+    let mut held: BTreeMap<String, u64> = shop.skus.iter().map(|sku| (sku.clone(), 0)).collect();
     for order in placed {
         let body = shop.settled(&order.id, &order.token).await;
         let is_confirmed = body["status"] != "cancelled";
@@ -37,19 +39,20 @@ async fn acknowledged_orders_are_there(shop: &Shop, placed: &[Placed]) {
             (true, false) => {}
             (false, _) => assert_eq!(captured, refunded, "{body}"),
         }
+        for line in body["lines"].as_array().expect("lines").iter().filter(|_| is_confirmed) {
+            let sku = line["sku"].as_str().expect("a sku").to_owned();
+            *held.entry(sku).or_default() += line["quantity"].as_u64().expect("a quantity");
+        }
     }
+    held
 }
 
 /// What is sold or reserved is what the confirmed orders hold, and the rest is on the shelf.
-async fn nothing_is_oversold(shop: &Shop, placed: &[Placed]) {
-    let mut wanted: BTreeMap<&str, u64> = shop.skus.iter().map(|sku| (sku.as_str(), 0)).collect();
-    for order in placed.iter().filter(|order| order.confirmed) {
-        *wanted.entry(&order.sku).or_default() += order.quantity;
-    }
+async fn nothing_is_oversold(shop: &Shop, held: BTreeMap<String, u64>) {
     let began = Instant::now();
-    for (sku, quantity) in wanted {
+    for (sku, quantity) in held {
         loop {
-            let level = shop.stock(sku).await;
+            let level = shop.stock(&sku).await;
             let field = |name: &str| level[name].as_u64().unwrap_or_else(|| panic!("{name} in {level}"));
             let (on_hand, available, reserved) = (field("on_hand"), field("available"), field("reserved"));
             let (sold, supplied) = (field("sold"), field("supplied"));

@@ -240,10 +240,10 @@ impl Drop for Cluster {
 const SERVICES: [&str; 10] =
     ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location", "analytics"];
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to outgoing connections.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let candidates = std::iter::repeat_with(|| rand::random_range(10_000..30_000));
+    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 fn temporary(what: &str) -> PathBuf {

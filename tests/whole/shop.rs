@@ -46,8 +46,6 @@ pub struct Note {
 pub struct Placed {
     pub token: String,
     pub id: String,
-    pub sku: String,
-    pub quantity: u64,
     pub card: bool,
     pub confirmed: bool,
 }
@@ -84,7 +82,7 @@ impl Shop {
         let token = session["access_token"].as_str().expect("a token").to_owned();
         for (number, sku) in shop.skus.iter().enumerate() {
             let product = json!({"sku": sku, "name": format!("Product {number}"), "brand": "Test", "unit": "1 pc",
-                "barcode": "8901030865278", "category": "test", "mrp_minor": 2000, "price_minor": 1500,
+                "barcode": "8901030865275", "category": "test", "mrp_minor": 2000, "price_minor": 1500,
                 "tax_basis_points": 500});
             let (status, body) = shop.ask(Method::POST, "/products", Some(&token), &[], Some(product)).await;
             assert!(status.is_success(), "{status} {body}");
@@ -224,7 +222,7 @@ impl Shop {
         let id = body["id"].as_str().or(body["order"].as_str()).map(str::to_owned)?;
         let confirmed = status.is_success() && body["status"] != "cancelled";
         self.confirmed.fetch_add(u64::from(confirmed), Ordering::Relaxed);
-        Some(Placed { token: token.to_owned(), id, sku, quantity, card, confirmed })
+        Some(Placed { token: token.to_owned(), id, card, confirmed })
     }
 
     /// Reads an order until it is no longer being placed.
