@@ -192,3 +192,6 @@ fn never_up(member: &Member) -> bool {
 fn is_of(row: &LeaseRow, node: &NodeId) -> bool {
     row.generation == node.generation && *row.node == *node.name
 }
+
+#[cfg(test)]
+mod tests;

@@ -371,3 +371,6 @@ impl View {
 fn lease_ms_default() -> u64 {
     LEASE_MS_DEFAULT
 }
+
+#[cfg(test)]
+mod tests;
