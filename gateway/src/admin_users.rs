@@ -8,15 +8,12 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json as JsonBody, Router};
 use nakku_actors::user::command::Role;
-use nakku_actors::user::{Command, Reply, User, email};
-use nakku_cluster::{Ask, AskError, Cluster, Key, Ref};
+use nakku_cluster::{Ask, Cluster, Key};
 use serde::Deserialize;
 
-use crate::auth::Passwords;
+use crate::auth::{self, NewUser, Passwords};
 use crate::extract::Json;
 use crate::problem::{Code, Problem};
-use crate::routes::auth::new_user;
-use crate::routes::unexpected;
 use crate::routes::users::UserBody;
 
 /// How long each of the entities may take.
@@ -42,7 +39,7 @@ pub(crate) fn routes(cluster: Cluster) -> Router {
 /// Who is to be made.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewUser {
+struct Body {
     email: String,
     name: String,
     password: String,
@@ -55,30 +52,14 @@ struct NewUser {
 
 async fn create(
     State(users): State<Users>,
-    Json(body): Json<NewUser>,
+    Json(body): Json<Body>,
 ) -> Result<(StatusCode, JsonBody<UserBody>), Problem> {
     if body.roles.is_empty() {
         return Err(Problem::new(Code::MissingField, "a user has a role at least").field("roles"));
     }
-    let email = email::normalise(&body.email)
-        .map_err(|error| Problem::new(Code::InvalidValue, error.to_string()).field("email"))?;
-    let password_hash = users.passwords.hash(body.password).await?;
-    let owner = email::reference(&email);
-    let user = new_user();
-    let claim = email::Command::Claim { user: user.clone() };
-    users.cluster.ask(&owner, &claim, Ask::within(ASK_TIMEOUT)).await?;
-    let register = Command::Register { email, name: body.name, password_hash, roles: body.roles, store: body.store };
-    let registered = users.cluster.ask(&Ref::<User>::new(user.clone()), &register, Ask::within(ASK_TIMEOUT)).await;
-    if let Err(AskError::Rejected { rejection, .. }) = registered {
-        // So that the same e-mail can be tried again at once; if this is lost the claim ends by itself.
-        let _ = users.cluster.ask(&owner, &email::Command::Release { user }, Ask::within(ASK_TIMEOUT)).await;
-        return Err(rejection.into());
-    }
-    match registered?.reply {
-        Reply::Profile(profile) => {
-            tracing::info!(user = %user, roles = ?profile.roles, "user made by the admin API");
-            Ok((StatusCode::CREATED, JsonBody(UserBody::new(&user, &profile))))
-        }
-        other => Err(unexpected(&other)),
-    }
+    let Body { email, name, password, roles, store } = body;
+    let new = NewUser { email, name, password, roles, store };
+    let (user, profile) = auth::register(&users.cluster, &users.passwords, Ask::within(ASK_TIMEOUT), new).await?;
+    tracing::info!(%user, roles = ?profile.roles, "user made by the admin API");
+    Ok((StatusCode::CREATED, JsonBody(UserBody::new(&user, &profile))))
 }

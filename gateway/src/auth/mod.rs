@@ -2,12 +2,15 @@
 //!
 //! - `token`: access tokens (JWT, HS256)
 //! - `password`: hashing with bounded concurrency
+//! - `registration`: making a user
 //! - `caller`: the extractors
 
 mod caller;
 mod password;
+mod registration;
 mod token;
 
 pub use self::caller::{Caller, CustomerOnly, RiderOnly, StaffOnly, bearer};
 pub use self::password::Passwords;
+pub use self::registration::{NewUser, register};
 pub use self::token::{Claims, TokenError, Tokens};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nakku_actors::user::command::PasswordHash;
-use nakku_actors::user::password::{self, Password, PasswordError, SALT_BYTES};
+use nakku_actors::user::password::{self, Password, SALT_BYTES};
 use tokio::sync::Semaphore;
 
 use crate::metrics::METRICS;
@@ -30,12 +30,19 @@ impl Passwords {
         }
     }
 
+    /// A password that may be set.
+    ///
+    /// # Errors
+    /// Invalid when it is too short or too long.
+    pub fn check(text: String) -> Result<Password, Problem> {
+        Password::new(text).map_err(|error| Problem::new(Code::InvalidValue, error.to_string()).field("password"))
+    }
+
     /// The hash of a new password.
     ///
     /// # Errors
-    /// Invalid when it is too short or too long, overloaded when too many wait.
-    pub async fn hash(&self, text: String) -> Result<PasswordHash, Problem> {
-        let password = Password::new(text).map_err(|error| invalid(&error))?;
+    /// Overloaded when too many wait.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, Problem> {
         let salt: [u8; SALT_BYTES] = rand::random();
         let hashed = self.run("hash", move || password::hash(&password, salt)).await?;
         hashed.map_err(|error| {
@@ -79,10 +86,6 @@ impl Passwords {
     }
 }
 
-fn invalid(error: &PasswordError) -> Problem {
-    Problem::new(Code::InvalidValue, error.to_string()).field("password")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,17 +93,16 @@ mod tests {
     #[tokio::test]
     async fn checks_what_it_hashed() {
         let passwords = Passwords::new(2, 2);
-        let hash = passwords.hash("correct horse".into()).await.unwrap();
+        let hash = passwords.hash(Passwords::check("correct horse".into()).unwrap()).await.unwrap();
         assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify("wrong horses".into(), Some(hash)).await.unwrap());
         assert!(!passwords.verify("correct horse".into(), None).await.unwrap());
     }
 
-    #[tokio::test]
-    async fn refuses_bad_passwords_before_hashing() {
-        let passwords = Passwords::new(1, 1);
-        assert_eq!(passwords.hash("short".into()).await.unwrap_err().code, Code::InvalidValue);
-        assert_eq!(passwords.hash("x".repeat(10_000)).await.unwrap_err().code, Code::InvalidValue);
+    #[test]
+    fn refuses_bad_passwords() {
+        assert_eq!(Passwords::check("short".into()).unwrap_err().code, Code::InvalidValue);
+        assert_eq!(Passwords::check("x".repeat(10_000)).unwrap_err().code, Code::InvalidValue);
     }
 
     #[tokio::test]

@@ -85,6 +85,13 @@ impl Problem {
         self
     }
 
+    /// A reply that an entity can't give to the command that was sent.
+    pub fn unexpected<Reply>(_reply: &Reply) -> Self {
+        // Not the reply itself: it may hold what must not be logged.
+        tracing::error!(reply = std::any::type_name::<Reply>(), "an entity answered another question");
+        Self::new(Code::Internal, "an unexpected reply")
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.entry().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -10,21 +10,16 @@ use nakku_actors::user::command::{NewSession, Profile, Role};
 use nakku_actors::user::token::{FAMILY_BYTES, RefreshToken, SECRET_BYTES};
 use nakku_actors::user::{self, Command, Reply, User, email};
 use nakku_cluster::{AskError, Key, Ref, Timestamp};
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Answer;
 use super::users::UserBody;
-use super::{Answer, unexpected};
-use crate::auth::Caller;
+use crate::auth::{self, Caller, NewUser};
 use crate::edge::Edge;
 use crate::extract::Json;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::trace::RequestContext;
-
-/// Characters of a user's id after `u-`: 100 bits of base 32 (RFC 4648, lower case).
-const USER_ID_CHARACTERS: usize = 20;
-const BASE_32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Its routes.
 pub fn routes() -> Router<Arc<Edge>> {
@@ -43,29 +38,10 @@ pub async fn register(
     context: RequestContext,
     Json(body): Json<Registration>,
 ) -> Result<(StatusCode, JsonBody<Session>), Problem> {
-    let email = email::normalise(&body.email)
-        .map_err(|error| Problem::new(Code::InvalidValue, error.to_string()).field("email"))?;
-    let owner = email::reference(&email);
-    // Asked before the password is hashed, which is dear; the claim is what decides.
-    let known = edge.cluster.ask(&owner, &email::Command::Get, context.ask()).await?;
-    if let email::Reply::Owned { .. } = known.reply {
-        return Err(email::Rejection::Taken.into());
-    }
-    let password_hash = edge.passwords.hash(body.password).await?;
-
-    let user = new_user();
-    let claim = email::Command::Claim { user: user.clone() };
-    edge.cluster.ask(&owner, &claim, context.ask()).await?;
+    let Registration { email, password, name } = body;
     // Roles are not the client's to choose.
-    let register =
-        Command::Register { email, name: body.name, password_hash, roles: vec![Role::Customer], store: None };
-    let registered = edge.cluster.ask(&Ref::<User>::new(user.clone()), &register, context.ask()).await;
-    if let Err(AskError::Rejected { rejection, .. }) = registered {
-        // So that the same e-mail can be tried again at once; if this is lost the claim ends by itself.
-        let _ = edge.cluster.ask(&owner, &email::Command::Release { user }, context.ask()).await;
-        return Err(rejection.into());
-    }
-    registered?;
+    let new = NewUser { email, name, password, roles: vec![Role::Customer], store: None };
+    let (user, _) = auth::register(&edge.cluster, &edge.passwords, context.ask(), new).await?;
     let session = open_session(&edge, &context, user).await?;
     Ok((StatusCode::CREATED, JsonBody(session)))
 }
@@ -108,7 +84,7 @@ pub async fn refresh(
         Ok(answered) => match answered.reply {
             Reply::Rotated { profile } => session(&edge, &new, &profile).map(JsonBody),
             Reply::Reused { .. } => Err(refused("the token was used before; its session has ended")),
-            other => Err(unexpected(&other)),
+            other => Err(Problem::unexpected(&other)),
         },
         // An unknown user says no more than an unknown session.
         Err(AskError::Rejected { rejection: user::Rejection::NotFound, .. }) => Err(refused("the session has ended")),
@@ -191,7 +167,7 @@ async fn credentials(
     match edge.cluster.ask(&Ref::<User>::new(user.clone()), &Command::Credentials, context.ask()).await {
         Ok(answered) => match answered.reply {
             Reply::Credentials { password_hash, .. } => Ok(Some((user, password_hash))),
-            other => Err(unexpected(&other)),
+            other => Err(Problem::unexpected(&other)),
         },
         // Claimed, but not registered yet.
         Err(AskError::Rejected { rejection: user::Rejection::NotFound, .. }) => Ok(None),
@@ -205,7 +181,7 @@ async fn open_session(edge: &Edge, context: &RequestContext, user: Key) -> Resul
     let logged_in = Command::LoggedIn { session: new };
     match edge.cluster.ask(&Ref::<User>::new(user), &logged_in, context.ask_once()).await?.reply {
         Reply::Profile(profile) => session(edge, &token, &profile),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }
 
@@ -221,11 +197,4 @@ fn session(edge: &Edge, token: &RefreshToken, profile: &Profile) -> Result<Sessi
 
 fn refresh_expiry(edge: &Edge) -> Timestamp {
     Timestamp::now().plus(edge.settings.refresh_token_lifetime)
-}
-
-pub(crate) fn new_user() -> Key {
-    let mut random = rand::rng();
-    let id: String =
-        (0..USER_ID_CHARACTERS).map(|_| char::from(BASE_32[random.random_range(0..BASE_32.len())])).collect();
-    Key::new(format!("u-{id}")).expect("base 32 makes a key")
 }

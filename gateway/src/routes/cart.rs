@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::products::find;
-use super::{Answer, id, id_in, unexpected};
+use super::{Answer, id, id_in};
 use crate::auth::CustomerOnly;
 use crate::edge::Edge;
 use crate::extract::{Json, Path};
@@ -190,6 +190,6 @@ fn held(answered: Answered<Reply>) -> Result<Held, Problem> {
     let Answered { reply, entity_version } = answered;
     match reply {
         Reply::Cart(contents) => Ok(Held { contents, entity_version }),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }

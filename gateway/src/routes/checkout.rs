@@ -24,8 +24,8 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::super::cart::{self, Held};
+use super::super::id_in;
 use super::super::products::{ProductBody, find};
-use super::super::{id_in, unexpected};
 use super::{OrderBody, full};
 use crate::auth::CustomerOnly;
 use crate::edge::Edge;
@@ -266,7 +266,7 @@ async fn address(edge: &Edge, context: &RequestContext, user: &Key, body: &Check
     let answered = edge.cluster.ask(&Ref::<User>::new(user.clone()), &user::Command::Get, context.ask()).await?;
     let profile = match answered.reply {
         user::Reply::Profile(profile) => profile,
-        other => return Err(unexpected(&other)),
+        other => return Err(Problem::unexpected(&other)),
     };
     let mut saved = profile.addresses.into_iter();
     match &body.address_id {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::orders::own_order;
-use super::{Answer, id, id_in, unexpected};
+use super::{Answer, id, id_in};
 use crate::auth::{Caller, RiderOnly};
 use crate::edge::Edge;
 use crate::extract::{Json, Path};
@@ -294,7 +294,7 @@ async fn tell(edge: &Edge, context: &RequestContext, delivery: Key, command: Com
     let Answered { reply, entity_version } = edge.cluster.ask(&target, &command, context.ask()).await?;
     match reply {
         Reply::Delivery(view) => Ok(JsonBody(DeliveryBody::new(delivery, view, entity_version))),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }
 
@@ -308,6 +308,6 @@ async fn ask_rider(
     let Answered { reply, entity_version } = edge.cluster.ask(&target, &command, context.ask()).await?;
     match reply {
         rider::Reply::Rider(view) => Ok(JsonBody(RiderBody::new(view, entity_version))),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }

@@ -144,9 +144,3 @@ fn page_after(after: Option<&str>) -> Result<Option<Key>, Problem> {
 fn next_page(returned: usize, limit: u32, last: Option<&Key>) -> Option<String> {
     (returned >= limit as usize).then(|| last.map(Key::to_string)).flatten()
 }
-
-/// A reply that the entity can't give to the command that was sent.
-pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Problem {
-    tracing::error!(?reply, "an entity answered another question");
-    Problem::new(Code::Internal, "an unexpected reply")
-}

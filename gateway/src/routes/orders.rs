@@ -15,7 +15,7 @@ use nakku_cluster::{Answered, Ask, Key, Query as Rows, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Answer, Page, PageQuery, next_page, unexpected};
+use super::{Answer, Page, PageQuery, next_page};
 use crate::auth::{Caller, CustomerOnly};
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
@@ -253,6 +253,6 @@ async fn full(edge: &Edge, ask_with: Ask, order: &Key) -> Result<(Box<Details>, 
     let Answered { reply, entity_version } = answered;
     match reply {
         Reply::Order(details) => Ok((details, entity_version)),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }

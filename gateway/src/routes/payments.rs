@@ -10,8 +10,8 @@ use nakku_cluster::{Answered, Key, Ref};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Answer;
 use super::orders::own_order;
-use super::{Answer, unexpected};
 use crate::auth::Caller;
 use crate::edge::Edge;
 use crate::extract::Path;
@@ -41,7 +41,7 @@ pub async fn read(
             return Err(Problem::new(Code::NotFound, "there is no payment for this order yet").order(&order));
         }
         Reply::Payment(details) => details,
-        other => return Err(unexpected(&other)),
+        other => return Err(Problem::unexpected(&other)),
     };
     let Details { status, amount_minor, captured_minor, refunded_minor, reference, reason, .. } = details;
     let currency = nakku_actors::money::CURRENCY;

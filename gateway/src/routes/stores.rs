@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::products::{ProductBody, ProductQuery, find, page};
-use super::{Answer, Page, PageQuery, id, id_in, next_page, unexpected};
+use super::{Answer, Page, PageQuery, id, id_in, next_page};
 use crate::auth::StaffOnly;
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
@@ -110,7 +110,7 @@ pub async fn supply(
     let command = Command::Supply { receipt: body.receipt, lines };
     match edge.cluster.ask(&Ref::<Stock>::new(store.clone()), &command, context.ask()).await?.reply {
         Reply::Supplied => {}
-        other => return Err(unexpected(&other)),
+        other => return Err(Problem::unexpected(&other)),
     }
     let mut skus: Vec<String> = skus.iter().map(Key::to_string).collect();
     skus.truncate(nakku_actors::inventory::command::PAGE_MAX);
@@ -203,6 +203,6 @@ async fn levels(
     }
     match reply {
         Reply::Levels { levels, .. } => Ok((levels, entity_version)),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }

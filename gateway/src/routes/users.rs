@@ -12,7 +12,7 @@ use nakku_cluster::{Key, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Answer, unexpected};
+use super::Answer;
 use crate::auth::Caller;
 use crate::edge::Edge;
 use crate::extract::{Json, Path};
@@ -111,8 +111,8 @@ pub struct NewAddress {
     /// 1 to 40 letters, digits or `-`; drawn when absent.
     #[serde(default)]
     pub id: Option<String>,
-    /// Up to 40 characters.
-    #[serde(default)]
+    /// 1 to 40 characters; `home` when absent.
+    #[serde(default = "home")]
     #[schema(example = "home")]
     pub label: String,
     /// House, street, area; up to 200 characters.
@@ -124,6 +124,10 @@ pub struct NewAddress {
     /// Six digits, the first not 0.
     #[schema(example = "400050")]
     pub pin_code: String,
+}
+
+fn home() -> String {
+    "home".to_owned()
 }
 
 impl UserBody {
@@ -152,6 +156,6 @@ impl AddressBody {
 async fn ask(edge: &Edge, context: &RequestContext, caller: &Caller, command: Command) -> Result<UserBody, Problem> {
     match edge.cluster.ask(&Ref::<User>::new(caller.user().clone()), &command, context.ask()).await?.reply {
         Reply::Profile(profile) => Ok(UserBody::new(caller.user(), &profile)),
-        other => Err(unexpected(&other)),
+        other => Err(Problem::unexpected(&other)),
     }
 }

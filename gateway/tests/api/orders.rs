@@ -60,7 +60,8 @@ fn the_same_request_sent_many_times_at_once_is_one_order() {
 fn one_cart_makes_one_order_whatever_the_tabs_do() {
     on_shop(async |shop| {
         let customer = shop.customer().await;
-        let sku = shop.product(10, 100).await;
+        // Enough for all of them: what refuses must be the cart.
+        let sku = shop.product(20, 100).await;
         customer.put_in(&sku, 2).await;
         let body = cash();
         let tabs = futures::future::join_all((0..6).map(|_| async { customer.check_out(&fresh_key(), &body).await }));
