@@ -81,11 +81,30 @@ async fn claim(cluster: &Cluster, ask: &Ask, owner: &Ref<Email>, user: &Key) -> 
         tries -= 1;
         match cluster.ask(owner, &command, ask.clone()).await {
             Ok(_) => return Ok(()),
-            Err(AskError::Rejected { rejection: email::Rejection::Pending { until }, .. })
-                if tries > 0 && until <= Timestamp::now() => {}
+            Err(AskError::Rejected { rejection: email::Rejection::Pending { until }, .. }) => {
+                if is_registered(cluster, ask, owner).await? {
+                    return Err(email::Rejection::Taken.into());
+                }
+                if tries == 0 || until > Timestamp::now() {
+                    return Err(email::Rejection::Pending { until }.into());
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(CLAIM_PAUSE).await;
+    }
+}
+
+/// Whether the user for whom an e-mail is claimed has registered. The e-mail itself learns of it only when the
+/// claim is due.
+async fn is_registered(cluster: &Cluster, ask: &Ask, owner: &Ref<Email>) -> Result<bool, Problem> {
+    let email::Reply::Owned { user } = cluster.ask(owner, &email::Command::Get, ask.clone()).await?.reply else {
+        return Ok(false);
+    };
+    match cluster.ask(&Ref::<User>::new(user), &Command::Get, ask.clone()).await {
+        Ok(_) => Ok(true),
+        Err(AskError::Rejected { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
