@@ -214,11 +214,11 @@ impl Handoff {
         let Server { store, journal } = server.clone();
         let place = Arc::new(ShardPlace::new(shard, store, journal, Arc::clone(&self.runtime)));
         let (opened, actor) = oneshot::channel();
-        if region.cast(RegionMessage::Open { place, opened }).is_ok() {
-            if let Ok(actor) = actor.await {
-                self.open.insert(shard, actor);
-                self.runtime.shards_open.fetch_add(1, Ordering::Relaxed);
-            }
+        if region.cast(RegionMessage::Open { place, opened }).is_ok()
+            && let Ok(actor) = actor.await
+        {
+            self.open.insert(shard, actor);
+            self.runtime.shards_open.fetch_add(1, Ordering::Relaxed);
         }
     }
 

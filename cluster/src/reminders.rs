@@ -61,12 +61,15 @@ struct Reminders {
     open: Arc<OpenShards>,
 }
 
+/// A service and the location of a server.
+type Place = (&'static str, String);
+/// Open shards by number.
 type Shards = HashMap<u32, ActorRef<ShardMessage>>;
 
 impl Reminders {
     /// Wakes what is due until then, on these shards or on all that are open.
     async fn look(&self, only: Option<&HashSet<ShardId>>, until: Timestamp) {
-        let mut by_place: BTreeMap<(&'static str, String), (Arc<dyn Store>, Shards)> = BTreeMap::new();
+        let mut by_place: BTreeMap<Place, (Arc<dyn Store>, Shards)> = BTreeMap::new();
         for (shard, actor) in self.open.all() {
             if only.is_some_and(|only| !only.contains(&shard)) {
                 continue;

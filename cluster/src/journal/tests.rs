@@ -48,6 +48,8 @@ enum Fault {
 struct Faulty {
     store: Arc<dyn Store>,
     faults: Arc<Mutex<Vec<Fault>>>,
+    /// A batch that is still on its way.
+    late: Arc<Mutex<Option<Batch>>>,
 }
 
 struct FaultyWriter {
@@ -84,9 +86,6 @@ impl StoreWriter for FaultyWriter {
     }
 }
 
-static LATE: std::sync::LazyLock<Mutex<std::collections::HashMap<usize, Arc<Mutex<Option<Batch>>>>>> =
-    std::sync::LazyLock::new(Mutex::default);
-
 #[async_trait]
 impl Store for Faulty {
     fn location(&self) -> &str {
@@ -99,9 +98,8 @@ impl Store for Faulty {
         self.store.migrate(service, migrations).await
     }
     async fn writer(&self) -> Result<Box<dyn StoreWriter>, StoreError> {
-        let key = Arc::as_ptr(&self.faults) as usize;
-        let late = Arc::clone(LATE.lock().expect("not poisoned").entry(key).or_default());
-        Ok(Box::new(FaultyWriter { writer: self.store.writer().await?, faults: Arc::clone(&self.faults), late }))
+        let (faults, late) = (Arc::clone(&self.faults), Arc::clone(&self.late));
+        Ok(Box::new(FaultyWriter { writer: self.store.writer().await?, faults, late }))
     }
     async fn load(&self, table: &StateTable, shard: u32, key: &Key) -> Result<Option<StoredEntity>, StoreError> {
         self.store.load(table, shard, key).await
@@ -171,7 +169,8 @@ async fn database() -> Database {
 
 fn node(database: &Database, name: &str, claims_omitted: bool) -> Node {
     let faults = Arc::new(Mutex::new(Vec::new()));
-    let store = Arc::new(Faulty { store: Arc::clone(&database.store), faults: Arc::clone(&faults) });
+    let late = Arc::default();
+    let store = Arc::new(Faulty { store: Arc::clone(&database.store), faults: Arc::clone(&faults), late });
     let settings = JournalSettings { lanes: 1, claims_omitted, ..JournalSettings::default() };
     Node {
         journal: Journal::start(store, name.into(), &settings),
