@@ -157,8 +157,10 @@ impl Handoff {
         let mut views = self.membership.view();
         let mut acknowledged = self.membership.all_acknowledged();
         loop {
-            let view = views.borrow_and_update().clone();
+            // In this order: versions may be skipped, so only an acknowledgement known no later than the view
+            // says that nobody serves what this view took away.
             let acknowledged_version = *acknowledged.borrow_and_update();
+            let view = views.borrow_and_update().clone();
             self.reconcile(&view, acknowledged_version).await;
             let retry = tokio::time::sleep(RETRY);
             tokio::select! {

@@ -23,7 +23,7 @@ const STATES_MIN: usize = 100_000;
 /// When time waits for the nodes there are fewer.
 const STATES_OF_FAST_NODES: usize = 25_000;
 /// Three nodes have too many states to go through all.
-const STATES_OF_THREE: usize = 500_000;
+const STATES_OF_THREE: usize = 2_000_000;
 
 const QUIET: Budget = Budget { crashes: 0, losses: 0, writes: 1, no_ops: 0, ticks: None };
 const TWO_NODES: Ownership<2> = Ownership { broken: None, budget: QUIET, lease: 1, views_max: 2, urgent: false };

@@ -308,10 +308,9 @@ impl<const N: usize> Ownership<N> {
         let (judged_beat, lease) = (state.judged_beat, state.lease);
         let one = &mut state.nodes[node];
         one.view = version;
-        if let Some(left) = one.renewal.take() {
-            if view[node].is_live() || self.broken == Some(Broken::RenewalAfterDown) {
-                one.lease = one.lease.max(left);
-            }
+        let counts = view[node].is_live() || self.broken == Some(Broken::RenewalAfterDown);
+        if let Some(left) = one.renewal.take().filter(|_| counts) {
+            one.lease = one.lease.max(left);
         }
         let mut all_acknowledged = one.acknowledged;
         for other in (0..N).filter(|other| *other != node) {
@@ -340,10 +339,8 @@ impl<const N: usize> Ownership<N> {
     fn resolve(&self, state: &mut State<N>, node: usize) {
         let Flight::Unknown { sent, about, must_see } = state.nodes[node].flight else { return };
         if self.broken == Some(Broken::UnknownBySelect) {
-            let committed = match state.journal.get(usize::from(sent.seq)) {
-                Some(row) => Some(*row == Row { writer: sent.writer, epoch: sent.epoch, kind: sent.kind }),
-                None => None,
-            };
+            let wanted = Row { writer: sent.writer, epoch: sent.epoch, kind: sent.kind };
+            let committed = state.journal.get(usize::from(sent.seq)).map(|row| *row == wanted);
             if let Some(committed) = committed {
                 state.nodes[node].flight = Flight::Answered { sent, about, must_see, committed };
             } else {

@@ -171,10 +171,9 @@ impl<const N: usize> State<N> {
 
     /// A node answers as soon as it may.
     pub fn open(&mut self, node: usize, early: bool) {
-        if early || self.may_open(node) {
-            if let Some(term) = &mut self.nodes[node].term {
-                term.open = true;
-            }
+        let may_open = early || self.may_open(node);
+        if let Some(term) = self.nodes[node].term.as_mut().filter(|_| may_open) {
+            term.open = true;
         }
     }
 
