@@ -6,6 +6,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestR
 use nakku_cluster::Timestamp;
 use nakku_cluster::{Context, Entity, EntityState, Key};
 
+/// The events of a decision and its reply.
+pub type Told<E> = (Vec<<E as Entity>::Event>, <E as Entity>::Reply);
+
 /// The variable from which a test takes its seed.
 const SEED_VARIABLE: &str = "NAKKU_TEST_SEED";
 
@@ -40,7 +43,7 @@ impl<E: Entity> Alone<E> {
     }
 
     /// Decides a command and applies its events, which it returns with the reply.
-    pub fn tell(&mut self, command: E::Command) -> Result<(Vec<E::Event>, E::Reply), E::Rejection> {
+    pub fn tell(&mut self, command: E::Command) -> Result<Told<E>, E::Rejection> {
         let mut context = Context::new(self.key.clone(), self.now, self.version, 1, 0);
         let decision = E::decide(&self.state, command, &mut context)?;
         for event in &decision.events {
