@@ -83,7 +83,7 @@ fn an_observer_that_was_cut_off_or_stood_still_times_anew() {
     let mut frozen = Scene::new();
     frozen.rounds((0..=1000).step_by(100));
     assert_eq!(frozen.round(9000), [], "whoever stood still has not observed");
-    assert_eq!(frozen.rounds((9100..=10101).step_by(77)), []);
+    assert_eq!(frozen.rounds((9100..10101).step_by(100)), []);
     assert_eq!(frozen.round(9001 + PATIENCE).len(), 2);
 }
 
