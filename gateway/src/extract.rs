@@ -1,5 +1,7 @@
 //! Takes requests apart: bodies, paths and queries, each way of being wrong with its own problem code.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -8,8 +10,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path as FieldPath, Track};
+use tokio::time::Instant;
 
 use crate::problem::{Code, Problem};
+use crate::trace::RequestContext;
+
+/// How long a body may take where requests have no deadline.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A body of JSON.
 #[derive(Debug)]
@@ -30,7 +37,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !declares_json(request.headers()) {
             return Err(Problem::new(Code::UnsupportedMediaType, "the body must be application/json"));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        // Nothing has happened yet, which a body that comes too slowly is told, rather than that it took too long.
+        let deadline = request.extensions().get::<RequestContext>().map(|context| context.deadline);
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + BODY_PATIENCE);
+        let bytes = tokio::time::timeout_at(deadline, Bytes::from_request(request, state)).await;
+        let late = |_| Problem::new(Code::RequestTimeout, "the body took longer than the request may");
+        let bytes = bytes.map_err(late)?.map_err(unread)?;
         parse(&bytes).map(Self)
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use nakku_cluster::{Ask, Timestamp};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::admission::RETRY_AFTER;
 use crate::edge::Edge;
 use crate::metrics::METRICS;
 use crate::problem::{Code, Problem};
@@ -145,8 +146,10 @@ pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next:
         ask_timeout: edge.settings.ask_timeout,
     });
     let answer = tokio::time::timeout_at(deadline + DEADLINE_MARGIN, next.run(request).instrument(span.clone())).await;
-    let mut response =
-        answer.unwrap_or_else(|_| Problem::new(Code::TimedOut, "the request took longer than it may").into_response());
+    let mut response = answer.unwrap_or_else(|_| {
+        let problem = Problem::new(Code::TimedOut, "the request took longer than it may");
+        problem.retry_after(RETRY_AFTER).into_response()
+    });
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -155,10 +158,24 @@ pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next:
     }
     let status = response.status().as_u16();
     let elapsed = begun.elapsed();
-    METRICS.request_seconds.with_label_values(&[route.as_str(), method.as_str()]).observe(elapsed.as_secs_f64());
-    METRICS.requests.with_label_values(&[route.as_str(), method.as_str(), &status.to_string()]).inc();
+    let method = method_label(&method);
+    METRICS.request_seconds.with_label_values(&[route.as_str(), method]).observe(elapsed.as_secs_f64());
+    METRICS.requests.with_label_values(&[route.as_str(), method, &status.to_string()]).inc();
     span.in_scope(|| tracing::debug!(status, elapsed_us = elapsed.as_micros() as u64, "request answered"));
     response
+}
+
+/// A client may invent methods, so only those that routes have become labels.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        _ => "other",
+    }
 }
 
 /// The client's id when it is harmless, else a new one.

@@ -283,7 +283,7 @@ impl Code {
             ),
             Self::TimedOut => (
                 "timed_out",
-                504,
+                503,
                 "There was no answer in time",
                 "It may or may not have happened: repeat with the same Idempotency-Key, or read first.",
             ),

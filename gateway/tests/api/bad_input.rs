@@ -1,9 +1,11 @@
 //! Each way of being wrong has its own code, and changes nothing.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, STORE, fresh_key, on_shop};
+use crate::support::{Answer, PASSWORD, STORE, fresh_key, on_shop, settings};
 
 #[test]
 fn broken_bodies_have_their_codes_and_change_nothing() {
@@ -55,6 +57,24 @@ fn a_large_body_of_unknown_length_is_refused_too() {
         let _ = stream.read_to_end(&mut answer).await;
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    on_shop(async |shop| {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let hasty = nakku_gateway::GatewaySettings { request_timeout: Duration::from_millis(500), ..settings() };
+        let gateway = nakku_gateway::start(shop.node.cluster(), hasty).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(gateway.local_address()).await.unwrap();
+        let head = "POST /api/v1/auth/login HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n\
+            Content-Length: 100\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{read:?}: {answer}");
+        gateway.drain(Duration::from_secs(5)).await;
     });
 }
 
