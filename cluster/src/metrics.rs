@@ -3,7 +3,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
+};
 
 use crate::reference::Kind;
 use crate::store::{CommitError, Store};
@@ -42,6 +44,21 @@ static EFFECTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
         "nakku_effects_total",
         "Effects of entities by kind, step and outcome of the attempt.",
         &["kind", "step", "outcome"],
+    )
+});
+static LINK_REQUESTS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_link_requests_total", "Requests to other nodes, by how they ended.", &["ended"]));
+static LINK_ANSWERED: LazyLock<IntCounter> = LazyLock::new(|| LINK_REQUESTS.with_label_values(&["answered"]));
+static LINKS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("nakku_links", "Links to other nodes, by state.", &["state"]));
+static LINKS_ENDED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_links_ended_total", "Links that were lost, or closed on purpose.", &["how"]));
+static LINK_DROPPED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "nakku_link_messages_dropped_total",
+        "Messages of links that could not be delivered: strays of a former link, answers and notices to a \
+         peer that takes none.",
+        &["what"],
     )
 });
 
@@ -91,6 +108,26 @@ pub(crate) fn serving_count(service: &str) -> i64 {
 
 pub(crate) fn effect(kind: &str, step: &str, outcome: &str) {
     EFFECTS.with_label_values(&[kind, step, outcome]).inc();
+}
+
+pub(crate) fn link_answered() {
+    LINK_ANSWERED.inc();
+}
+
+pub(crate) fn link_failed(ended: &str) {
+    LINK_REQUESTS.with_label_values(&[ended]).inc();
+}
+
+pub(crate) fn links_ready(count: usize) {
+    LINKS.with_label_values(&["ready"]).set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+pub(crate) fn link_ended(how: &str) {
+    LINKS_ENDED.with_label_values(&[how]).inc();
+}
+
+pub(crate) fn link_dropped(what: &str) {
+    LINK_DROPPED.with_label_values(&[what]).inc();
 }
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -1,21 +1,28 @@
 //! One connected link: its credits, its unanswered requests, and the peer's port once it is known.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ractor::ActorCell;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::credits::{Credits, Window};
 use super::error::{LinkFailure, Refusal};
 use super::inbound::Request;
+use super::outbox::{self, Outbox, Outgoing};
 use super::pending::{Ended, Pending};
 use super::settings::LinkSettings;
 use super::stream::Closer;
-use super::wire::{self, OVERHEAD_BYTES, Ping, Raw, RequestHeader, Route, kind};
+use super::wire::{OVERHEAD_BYTES, Ping, Raw, RequestHeader, Route, kind};
 use crate::membership::NodeId;
+use crate::metrics;
+
+/// With at most so many requests unanswered in both directions, a message does not wait for company.
+const LONELY: u32 = 2;
 
 /// One connected link, from the hello to the end of its session.
 pub struct Connection {
@@ -35,15 +42,13 @@ pub struct Connection {
     ready_within: Duration,
     pending: Pending,
     window: Window,
+    outbox: Outbox,
+    sending: OnceLock<AbortHandle>,
     port: RwLock<Option<ActorCell>>,
     port_known: Notify,
     started: Instant,
     round_trip_us: AtomicU64,
 }
-
-/// The session has ended; nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone;
 
 impl Connection {
     /// A link that both sides have agreed on.
@@ -59,11 +64,19 @@ impl Connection {
             ready_within: settings.connect_timeout,
             pending: Pending::new(),
             window: Window::new(settings.credit_bytes),
+            outbox: Outbox::default(),
+            sending: OnceLock::new(),
             port: RwLock::new(None),
             port_known: Notify::new(),
             started: Instant::now(),
             round_trip_us: AtomicU64::new(u64::MAX),
         }
+    }
+
+    /// Starts to send; ends with [`Connection::gone`].
+    pub fn start(self: &Arc<Self>) {
+        let sending = tokio::spawn(self.clone().keep_sending()).abort_handle();
+        assert!(self.sending.set(sending).is_ok(), "a connection starts once");
     }
 
     /// The peer's port has become known, or has changed.
@@ -87,7 +100,7 @@ impl Connection {
         };
         let variable_bytes = request.service.len() + request.header.len();
         let bytes = variable_bytes + request.body.len();
-        self.ask(kind::REQUEST, bytes, request.body, deadline, |route| {
+        self.ask(kind::REQUEST.into(), bytes, request.body, deadline, |route| {
             let mut metadata = route.start(OVERHEAD_BYTES + variable_bytes);
             header.write(&mut metadata);
             metadata
@@ -101,7 +114,7 @@ impl Connection {
     /// A [`LinkFailure`].
     pub async fn ask(
         &self,
-        kind: &str,
+        kind: Cow<'static, str>,
         bytes: usize,
         body: Bytes,
         deadline: Duration,
@@ -114,11 +127,8 @@ impl Connection {
         let Some((number, answer)) = self.pending.enter(bytes) else {
             return Err(LinkFailure::NotConnected);
         };
-        let metadata = metadata(Route { link: self.link, request: number });
-        if self.send(kind, metadata, body).is_err() {
-            self.ended(number, Err(LinkFailure::NotSent));
-            return Err(LinkFailure::NotSent);
-        }
+        let metadata = metadata(self.route(number));
+        self.outbox.push(Outgoing { kind, metadata, body });
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => Err(LinkFailure::OutcomeUnknown),
@@ -142,10 +152,11 @@ impl Connection {
     pub async fn answer(&self, number: u64, answer: Bytes) {
         self.wait_for_port().await;
         let Some(ping_due) = self.window.send((answer.len() + OVERHEAD_BYTES) as u64) else {
+            metrics::link_dropped("answer");
             tracing::warn!(peer = %self.peer, bytes = answer.len(), "the peer takes no answers; one is dropped");
             return self.lost(number);
         };
-        self.reply(kind::ANSWER, number, answer);
+        self.send(kind::ANSWER, number, answer);
         if ping_due {
             self.ping();
         }
@@ -155,28 +166,30 @@ impl Connection {
     pub async fn refuse(&self, number: u64, refusal: &Refusal) {
         self.wait_for_port().await;
         let json = serde_json::to_vec(refusal).expect("a refusal has string keys and serialises");
-        self.reply(kind::REFUSAL, number, json.into());
+        self.send(kind::REFUSAL, number, json.into());
     }
 
     /// Tells the peer that there will be no answer to its request.
     pub fn lost(&self, number: u64) {
-        self.reply(kind::LOST, number, Bytes::new());
+        self.send(kind::LOST, number, Bytes::new());
     }
 
     /// Sends a notice unless the peer lags; whether it was sent.
     pub fn notice(&self, notice: Bytes) -> bool {
-        let Some(ping_due) = self.window.send((notice.len() + OVERHEAD_BYTES) as u64) else { return false };
-        let sent = self.send(kind::NOTICE, self.route(0).start(0), notice).is_ok();
+        let Some(ping_due) = self.window.send((notice.len() + OVERHEAD_BYTES) as u64) else {
+            metrics::link_dropped("notice");
+            return false;
+        };
+        self.send(kind::NOTICE, 0, notice);
         if ping_due {
             self.ping();
         }
-        sent
+        true
     }
 
     /// Keeps the link up and measures it; nobody waits for its return.
     pub fn ping(&self) {
-        // A link that is gone needs none.
-        let _ = self.send(kind::PING, self.route(0).start(0), self.ping_body());
+        self.send(kind::PING, 0, self.ping_body());
     }
 
     /// Sends a ping and waits for its return: all that was sent before has then arrived.
@@ -184,14 +197,14 @@ impl Connection {
     /// # Errors
     /// A [`LinkFailure`].
     pub async fn round_trip(&self, deadline: Duration) -> Result<(), LinkFailure> {
-        let pong = self.ask(kind::PING, 0, self.ping_body(), deadline, |route| route.start(0)).await?;
+        let pong = self.ask(kind::PING.into(), 0, self.ping_body(), deadline, |route| route.start(0)).await?;
         self.ponged(&pong);
         Ok(())
     }
 
     /// Returns a ping of the peer.
     pub fn pong(&self, number: u64, ping: Bytes) {
-        self.reply(kind::PONG, number, ping);
+        self.send(kind::PONG, number, ping);
     }
 
     /// A ping came back.
@@ -209,20 +222,45 @@ impl Connection {
 
     /// The session has ended: ends all requests, and returns how many there were.
     pub fn gone(&self) -> usize {
+        if let Some(sending) = self.sending.get() {
+            sending.abort();
+        }
         *self.port.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.port_known.notify_waiters();
         self.pending.close()
     }
 
-    fn reply(&self, kind: &str, number: u64, body: Bytes) {
-        // A peer that is gone needs no answer: its side of the link ends the request.
-        let _ = self.send(kind, self.route(number).start(0), body);
+    fn send(&self, kind: &'static str, number: u64, body: Bytes) {
+        let metadata = self.route(number).start(0);
+        self.outbox.push(Outgoing { kind: kind.into(), metadata, body });
     }
 
-    fn send(&self, kind: &str, metadata: Vec<u8>, body: Bytes) -> Result<(), Gone> {
-        let port = self.port.read().unwrap_or_else(PoisonError::into_inner);
-        let port = port.as_ref().ok_or(Gone)?;
-        port.send_serialized(wire::cast(kind, metadata, body)).map_err(|_| Gone)
+    async fn keep_sending(self: Arc<Self>) {
+        loop {
+            self.outbox.filled().await;
+            if self.credits.taken().count + self.serving.taken().count > LONELY {
+                // Whoever is ready to send may do so first.
+                tokio::task::yield_now().await;
+            }
+            for mut run in outbox::runs(self.outbox.take()) {
+                let cast = outbox::pack(&mut run);
+                let port = self.port.read().unwrap_or_else(PoisonError::into_inner);
+                if port.as_ref().is_none_or(|port| port.send_serialized(cast).is_err()) {
+                    drop(port);
+                    self.not_sent(&run);
+                }
+            }
+        }
+    }
+
+    /// The session is about to end. Its answers need not be sent any more: the peer's side ends its requests.
+    fn not_sent(&self, run: &[Outgoing]) {
+        let is_answer = |kind: &str| matches!(kind, kind::ANSWER | kind::REFUSAL | kind::LOST | kind::PONG);
+        for message in run.iter().filter(|message| !is_answer(&message.kind)) {
+            if let Some(Route { request: number @ 1.., .. }) = Route::of(&message.metadata) {
+                self.ended(number, Err(LinkFailure::NotSent));
+            }
+        }
     }
 
     /// The peer may be ready, and ask, a moment before this side knows its port.

@@ -80,6 +80,19 @@ impl LinkFailure {
     pub fn is_not_executed(&self) -> bool {
         !matches!(self, Self::OutcomeUnknown | Self::TimedOut)
     }
+
+    /// One word for metrics.
+    pub fn as_word(&self) -> &'static str {
+        match self {
+            Self::NotConnected => "not_connected",
+            Self::Overloaded { .. } => "overloaded",
+            Self::TooLarge { .. } => "too_large",
+            Self::NotSent => "not_sent",
+            Self::Refused(_) => "refused",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::TimedOut => "timed_out",
+        }
+    }
 }
 
 /// Why the other side did not execute a request.

@@ -22,6 +22,7 @@ use super::table::Table;
 use super::tls::Tls;
 use super::wire::{ROUTE_BYTES, Route};
 use crate::membership::NodeId;
+use crate::metrics;
 
 /// How long [`Links::stop`] waits for what is being answered.
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -116,15 +117,12 @@ impl Links {
     /// # Errors
     /// A [`LinkFailure`], at once where nothing was sent.
     pub async fn request(&self, to: &NodeId, request: Request, deadline: Duration) -> Result<Bytes, LinkFailure> {
-        let (bytes, bytes_max) = (request.header.len() + request.body.len(), self.table.settings.message_bytes_max);
-        if bytes > bytes_max {
-            return Err(LinkFailure::TooLarge { bytes, bytes_max });
+        let answer = self.request_uncounted(to, request, deadline).await;
+        match &answer {
+            Ok(_) => metrics::link_answered(),
+            Err(failure) => metrics::link_failed(failure.as_word()),
         }
-        if self.table.is_stopping() {
-            return Err(LinkFailure::NotSent);
-        }
-        let connection = self.table.ready(to).ok_or(LinkFailure::NotConnected)?;
-        connection.request(request, deadline).await
+        answer
     }
 
     /// Sends a few bytes without an answer. It is dropped where there is no ready link or the peer lags.
@@ -196,7 +194,19 @@ impl Links {
             metadata.extend_from_slice(header);
             metadata
         };
-        connection.ask(kind, ROUTE_BYTES + header.len() + body.len(), body, deadline, metadata).await
+        connection.ask(kind.to_owned().into(), ROUTE_BYTES + header.len() + body.len(), body, deadline, metadata).await
+    }
+
+    async fn request_uncounted(&self, to: &NodeId, request: Request, deadline: Duration) -> Result<Bytes, LinkFailure> {
+        let (bytes, bytes_max) = (request.header.len() + request.body.len(), self.table.settings.message_bytes_max);
+        if bytes > bytes_max {
+            return Err(LinkFailure::TooLarge { bytes, bytes_max });
+        }
+        if self.table.is_stopping() {
+            return Err(LinkFailure::NotSent);
+        }
+        let connection = self.table.ready(to).ok_or(LinkFailure::NotConnected)?;
+        connection.request(request, deadline).await
     }
 
     async fn tell(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message, patience: Duration) {

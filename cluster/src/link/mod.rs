@@ -10,7 +10,8 @@
 //! * [`error`]: how they fail
 //! * `dial`, `accept`, `hello`, `tls`, `stream`: how a socket becomes a link
 //! * `supervisor`: which links there are
-//! * `connection`, `pending`, `credits`: one link, what is unanswered on it, and its bounds
+//! * `connection`, `pending`, `credits`, `outbox`: one link, what is unanswered on it, its bounds, and what
+//!   waits to be sent
 //! * `port`, `wire`: how messages arrive, and what they look like
 //! * `table`: what all of these share
 
@@ -22,6 +23,7 @@ pub mod error;
 mod hello;
 pub mod inbound;
 pub mod links;
+mod outbox;
 mod pending;
 mod port;
 pub mod settings;

@@ -5,7 +5,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -14,8 +13,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use super::connection::{Connection, Serving};
 use super::error::{LinkFailure, Refusal};
 use super::inbound::{Inbound, Request};
+use super::outbox;
 use super::table::Table;
 use super::wire::{Frame, OVERHEAD_BYTES, RequestHeader, Route, kind};
+use crate::metrics;
 
 /// The port of this node.
 pub struct Port {
@@ -58,16 +59,30 @@ impl Port {
             let _ = call.send(json);
             return;
         }
-        let route = Route::of(&frame.metadata);
+        let body = Bytes::from(frame.body);
+        if frame.kind == kind::BATCH {
+            return self.sort_batch(body);
+        }
+        self.sort_one(&frame.kind, frame.metadata.into(), body);
+    }
+
+    fn sort_batch(&self, mut batch: Bytes) {
+        while let Some((kind, metadata, body)) = outbox::unpack(&mut batch) {
+            self.sort_one(&String::from_utf8_lossy(&kind), metadata, body);
+        }
+        if !batch.is_empty() {
+            strayed("the rest of a broken batch");
+        }
+    }
+
+    fn sort_one(&self, kind: &str, metadata: Bytes, body: Bytes) {
+        let route = Route::of(&metadata);
         let Some((route, connection)) = route.and_then(|route| Some((route, self.table.by_link(route.link)?))) else {
             // Without a link there is nobody to answer; a link that closed has ended its requests itself.
-            let strayed = self.table.strayed.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(kind = frame.kind, strayed, "a message on no link of this node is dropped");
-            return;
+            return strayed(kind);
         };
-        let body = Bytes::from(frame.body);
-        match frame.kind.as_str() {
-            kind::REQUEST => self.serve(&connection, route.request, frame.metadata, body),
+        match kind {
+            kind::REQUEST => self.serve(&connection, route.request, metadata, body),
             kind::ANSWER => connection.ended(route.request, Ok(body)),
             kind::REFUSAL => {
                 let refusal = serde_json::from_slice(&body).unwrap_or(Refusal::Unknown);
@@ -78,11 +93,11 @@ impl Port {
             kind::PING => connection.pong(route.request, body),
             kind::PONG if route.request == 0 => connection.ponged(&body),
             kind::PONG => connection.ended(route.request, Ok(body)),
-            _ => refuse(connection, route.request, Refusal::UnknownKind { kind: frame.kind }),
+            _ => refuse(connection, route.request, Refusal::UnknownKind { kind: kind.to_owned() }),
         }
     }
 
-    fn serve(&self, connection: &Arc<Connection>, number: u64, metadata: Vec<u8>, body: Bytes) {
+    fn serve(&self, connection: &Arc<Connection>, number: u64, metadata: Bytes, body: Bytes) {
         let settings = &self.table.settings;
         let bytes = metadata.len() + body.len();
         let refusal = if self.table.is_stopping() {
@@ -111,11 +126,16 @@ impl Port {
     }
 }
 
+fn strayed(kind: &str) {
+    metrics::link_dropped("stray");
+    tracing::debug!(kind, "a message on no link of this node is dropped");
+}
+
 async fn execute(
     inbound: Arc<dyn Inbound>,
     serving: Serving,
     number: u64,
-    metadata: Vec<u8>,
+    metadata: Bytes,
     body: Bytes,
     generation: u64,
     bytes_max: usize,
@@ -140,8 +160,7 @@ async fn execute(
     }
 }
 
-fn decode(metadata: Vec<u8>, body: Bytes, connection: &Connection, generation: u64) -> Result<Request, Refusal> {
-    let metadata = Bytes::from(metadata);
+fn decode(metadata: Bytes, body: Bytes, connection: &Connection, generation: u64) -> Result<Request, Refusal> {
     let header = RequestHeader::read(&metadata).map_err(|reason| Refusal::Undecodable { reason })?;
     let lives = [(header.to_generation, generation), (header.from_generation, connection.peer.generation)];
     if let Some((meant_for, actual)) = lives.into_iter().find(|(named, actual)| named != actual) {

@@ -23,6 +23,7 @@ use super::table::Table;
 use super::tls::Tls;
 use super::wire::{self, Frame, SCOPE};
 use crate::membership::NodeId;
+use crate::metrics;
 
 /// How long the node server may take to stop.
 const SERVER_STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -286,6 +287,7 @@ impl LinkSupervisor {
         }
         let number = connection.number;
         self.table.connected(&connection);
+        connection.start();
         let is_server = !is_dialing_side(&self.table.settings.node, peer);
         let opened = NodeServerMessage::ConnectionOpenedExternal { stream: Box::new(stream), is_server };
         let entry = LinkEntry {
@@ -377,10 +379,12 @@ impl LinkSupervisor {
         let reason = connection.closer.reason().unwrap_or_default();
         let is_listed = self.table.is_listed(peer);
         if entry.was_open && !entry.said_goodbye && is_listed && !state.stopping {
+            metrics::link_ended("lost");
             tracing::warn!(%peer, reason, unanswered, "a link is lost");
             // Nobody may be listening.
             let _ = self.table.suspicions.send(peer.clone());
         } else {
+            metrics::link_ended("closed");
             tracing::info!(%peer, reason, unanswered, "a link is closed");
         }
         if let Some(admit) = state.admissions.remove(peer).filter(|_| is_listed) {

@@ -12,6 +12,7 @@ use super::hello::HelloRefusal;
 use super::links::PeerStatus;
 use super::settings::{LinkSettings, Peer};
 use crate::membership::NodeId;
+use crate::metrics;
 
 /// How many lost links a slow reader of the suspicions may fall behind.
 const SUSPICIONS_KEPT: usize = 256;
@@ -24,8 +25,6 @@ pub struct Table {
     pub suspicions: broadcast::Sender<NodeId>,
     /// Those who wait before they dial again wake up.
     pub peers_changed: Notify,
-    /// Messages on links that this node does not have (any more).
-    pub strayed: AtomicU64,
     listed: Mutex<BTreeMap<NodeId, Listed>>,
     by_node: RwLock<HashMap<NodeId, Arc<Connection>>>,
     by_link: RwLock<HashMap<u64, Arc<Connection>>>,
@@ -45,7 +44,6 @@ impl Table {
             settings,
             suspicions: broadcast::channel(SUSPICIONS_KEPT).0,
             peers_changed: Notify::new(),
-            strayed: AtomicU64::new(0),
             listed: Mutex::default(),
             by_node: RwLock::default(),
             by_link: RwLock::default(),
@@ -127,6 +125,7 @@ impl Table {
     pub fn opened(&self, connection: &Arc<Connection>) {
         let mut by_node = self.by_node.write().unwrap_or_else(PoisonError::into_inner);
         by_node.insert(connection.peer.clone(), connection.clone());
+        metrics::links_ready(by_node.len());
         drop(by_node);
         self.changed(&connection.peer);
     }
@@ -137,6 +136,7 @@ impl Table {
         let was_open = by_node.get(&connection.peer).is_some_and(|open| open.number == connection.number);
         if was_open {
             by_node.remove(&connection.peer);
+            metrics::links_ready(by_node.len());
             drop(by_node);
             self.changed(&connection.peer);
         }

@@ -37,6 +37,8 @@ pub mod kind {
     pub const PING: &str = "ping";
     /// A ping that came back.
     pub const PONG: &str = "pong";
+    /// Several of the others, one behind the other.
+    pub const BATCH: &str = "batch";
 }
 
 /// The process group that a node's port is the only member of.

@@ -1,4 +1,5 @@
-//! Throughput and latency of requests beside derived calls over ractor_cluster's own TCP, same payload:
+//! Throughput, latency and CPU time (of both processes, per request) of requests beside derived calls over
+//! ractor_cluster's own TCP, same payload. CPU time is what still compares when the machine is busy:
 //! `cargo test --release -p nakku-cluster --test link_nodes figures -- --ignored --nocapture`.
 
 use std::process::Stdio;
@@ -29,7 +30,8 @@ async fn figures() {
             let (a, b) = Node::pair(start("a", 1), start("b", 1)).await;
             let to = b.id.clone();
             let (warm_up_ms, measure_ms) = (WARM_UP_MS, MEASURE_MS);
-            let links = a.order(Order::Load { to, callers, body_bytes: BODY_BYTES, warm_up_ms, measure_ms }).await;
+            let mut links = a.order(Order::Load { to, callers, body_bytes: BODY_BYTES, warm_up_ms, measure_ms }).await;
+            note_cpu(&mut links, a.cpu_us() + b.cpu_us());
             drop((a, b));
             let plain = plain(callers).await;
             println!("{callers} callers, round {round}: links {links}, derived call {plain}");
@@ -54,13 +56,14 @@ where
     let caller = || {
         let (phase, request) = (phase.clone(), request.clone());
         tokio::spawn(async move {
-            let mut latencies_us = Vec::new();
+            let (mut latencies_us, mut requests) = (Vec::new(), 0_u64);
             loop {
+                requests += 1;
                 let begun = Instant::now();
                 let measured = phase.load(Ordering::Relaxed) == MEASURE;
                 assert_eq!(request(vec![b'x'; body_bytes].into()).await, body_bytes);
                 match phase.load(Ordering::Relaxed) {
-                    STOP => return latencies_us,
+                    STOP => return (latencies_us, requests),
                     MEASURE if measured => latencies_us.push(begun.elapsed().as_micros() as u64),
                     _ => {}
                 }
@@ -72,9 +75,11 @@ where
     phase.store(MEASURE, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(measure_ms)).await;
     phase.store(STOP, Ordering::Relaxed);
-    let mut latencies_us = Vec::new();
+    let (mut latencies_us, mut requests) = (Vec::new(), 0);
     for caller in running {
-        latencies_us.extend(caller.await.unwrap());
+        let (of_caller, more) = caller.await.unwrap();
+        latencies_us.extend(of_caller);
+        requests += more;
     }
     latencies_us.sort_unstable();
     let at = |share: f64| latencies_us[((latencies_us.len() - 1) as f64 * share) as usize];
@@ -82,7 +87,22 @@ where
         "per_s": latencies_us.len() as u64 * 1000 / measure_ms,
         "p50_us": at(0.5),
         "p99_us": at(0.99),
+        "requests": requests,
     })
+}
+
+/// What a process has used so far, in user and kernel mode.
+pub fn cpu_us_of(process: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    // Linux counts them in hundredths of a second.
+    ticks * 10_000
+}
+
+fn note_cpu(figures: &mut Value, cpu_us: u64) {
+    let requests = figures["requests"].as_u64().unwrap();
+    figures["cpu_us"] = json!((cpu_us as f64 / requests as f64 * 10.0).round() / 10.0);
 }
 
 async fn plain(callers: usize) -> Value {
@@ -95,10 +115,14 @@ async fn plain(callers: usize) -> Value {
     };
     let server = child(format!("plain server {port}")).stdout(Stdio::null()).spawn().unwrap();
     let client = child(format!("plain client {port} {callers}")).output().await.unwrap();
+    let server_cpu_us = cpu_us_of(&server.id().unwrap().to_string());
     drop(server);
     let output = String::from_utf8(client.stdout).unwrap();
     let json = output.split_once("figures: ").unwrap_or_else(|| panic!("no figures in {output}")).1;
-    serde_json::from_str(json.lines().next().unwrap()).unwrap()
+    let mut figures: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    let client_cpu_us = figures["own_cpu_us"].take().as_u64().unwrap();
+    note_cpu(&mut figures, client_cpu_us + server_cpu_us);
+    figures
 }
 
 #[derive(RactorClusterMessage)]
@@ -168,7 +192,8 @@ pub fn run_plain_child(role: &str) {
             let target = target.clone();
             async move { ractor::call_t!(target, PlainMessage::Echo, 10_000, body.into()).unwrap().len() }
         };
-        let figures = load(words[3].parse().unwrap(), BODY_BYTES, WARM_UP_MS, MEASURE_MS, request).await;
+        let mut figures = load(words[3].parse().unwrap(), BODY_BYTES, WARM_UP_MS, MEASURE_MS, request).await;
+        figures["own_cpu_us"] = json!(cpu_us_of("self"));
         println!("figures: {figures}");
     });
     std::process::exit(0);

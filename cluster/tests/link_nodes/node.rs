@@ -186,6 +186,11 @@ impl Node {
         kill_process(pid, signal).unwrap();
     }
 
+    /// The CPU time that it has used.
+    pub fn cpu_us(&self) -> u64 {
+        crate::figures::cpu_us_of(&self.child.id().expect("the child lives").to_string())
+    }
+
     pub fn has_logged(&self, text: &str) -> bool {
         self.log.lock().unwrap().contains(text)
     }
