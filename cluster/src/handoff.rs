@@ -43,7 +43,13 @@ pub(crate) struct Placement {
 
 /// The shards that are open on this node, serving or still being claimed.
 #[derive(Debug, Default)]
-pub(crate) struct OpenShards(RwLock<HashMap<ShardId, ActorRef<ShardMessage>>>);
+pub(crate) struct OpenShards(RwLock<HashMap<ShardId, OpenShard>>);
+
+#[derive(Debug)]
+struct OpenShard {
+    actor: ActorRef<ShardMessage>,
+    place: Arc<ShardPlace>,
+}
 
 impl Placement {
     pub(crate) fn of(view: &View, topology: &Topology, services: &[&'static str]) -> Self {
@@ -67,20 +73,27 @@ impl Placement {
 
 impl OpenShards {
     pub(crate) fn get(&self, shard: ShardId) -> Option<ActorRef<ShardMessage>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).cloned()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| one.actor.clone())
     }
 
     pub(crate) fn all(&self) -> Vec<(ShardId, ActorRef<ShardMessage>)> {
         let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        open.iter().map(|(shard, actor)| (*shard, actor.clone())).collect()
+        open.iter().map(|(shard, one)| (*shard, one.actor.clone())).collect()
     }
 
-    fn insert(&self, shard: ShardId, actor: ActorRef<ShardMessage>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(shard, actor);
+    fn insert(&self, shard: ShardId, actor: ActorRef<ShardMessage>, place: Arc<ShardPlace>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(shard, OpenShard { actor, place });
+    }
+
+    /// From here on the shard proves itself by a journal row before it answers a read.
+    fn retire(&self, shard: ShardId) {
+        if let Some(one) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard) {
+            one.place.retire();
+        }
     }
 
     fn remove(&self, shard: ShardId) -> Option<ActorRef<ShardMessage>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&shard)
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&shard).map(|one| one.actor)
     }
 }
 
@@ -216,10 +229,10 @@ impl Handoff {
         let Server { store, journal } = server.clone();
         let place = Arc::new(ShardPlace::new(shard, store, journal, Arc::clone(&self.runtime)));
         let (opened, actor) = oneshot::channel();
-        if region.cast(RegionMessage::Open { place, opened }).is_ok()
+        if region.cast(RegionMessage::Open { place: Arc::clone(&place), opened }).is_ok()
             && let Ok(actor) = actor.await
         {
-            self.open.insert(shard, actor);
+            self.open.insert(shard, actor, place);
             self.runtime.shards_open.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -281,6 +294,9 @@ impl Handoff {
 
     /// Hands shards over, side by side.
     async fn release(&mut self, shards: Vec<ShardId>) {
+        // The view is acknowledged even if a shard does not finish in time; it must not answer by the lease
+        // after that.
+        shards.iter().for_each(|shard| self.open.retire(*shard));
         let releases = shards.iter().filter_map(|shard| {
             let actor = self.open.get(*shard)?;
             let (done, released) = oneshot::channel();

@@ -9,7 +9,7 @@ mod entity;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -49,6 +49,7 @@ pub(crate) struct ShardPlace {
     pub journal: Arc<Journal>,
     runtime: Arc<Runtime>,
     clock: AtomicI64,
+    retired: AtomicBool,
 }
 
 /// What a shard is told.
@@ -72,7 +73,7 @@ pub(crate) enum ShardMessage {
 
 impl ShardPlace {
     pub(crate) fn new(shard: ShardId, store: Arc<dyn Store>, journal: Arc<Journal>, runtime: Arc<Runtime>) -> Self {
-        Self { shard, store, journal, runtime, clock: AtomicI64::new(0) }
+        Self { shard, store, journal, runtime, clock: AtomicI64::new(0), retired: AtomicBool::new(false) }
     }
 
     /// The time of a decision; never before that of an earlier one in the shard.
@@ -85,8 +86,14 @@ impl ShardPlace {
         self.runtime.feature_level.load(Ordering::Relaxed)
     }
 
+    /// The view has given the shard to another node.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Whether reads may be answered without a proof.
     fn lease_holds(&self) -> bool {
-        self.runtime.lease_holds()
+        !self.retired.load(Ordering::Acquire) && self.runtime.lease_holds()
     }
 
     fn router(&self) -> Option<Arc<dyn Router>> {
