@@ -145,7 +145,9 @@ impl fmt::Display for Report {
             "\nmachine: {processors} x {model}, Linux {kernel}; load average {load_before:.2} before, {load_after:.2} after"
         )?;
         let versions: Vec<String> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        writeln!(f, "versions: {}", versions.join(", "))?;
+        if !versions.is_empty() {
+            writeln!(f, "versions: {}", versions.join(", "))?;
+        }
         let others: Vec<String> = others.iter().map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect();
         let named = if others.is_empty() { String::new() } else { format!("; still there: {}", others.join(", ")) };
         writeln!(f, "other processes took {:.0} % of one processor{named}", others_share * 100.0)
