@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use crate::wires::Wire;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -40,7 +42,11 @@ pub struct Cluster {
     folder: PathBuf,
     program: PathBuf,
     links: BTreeMap<String, (u16, Wire)>,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One cluster at a time: several at once would measure the machine.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 impl Database {
     pub fn start() -> Self {
@@ -77,10 +83,17 @@ impl Drop for Database {
 impl Cluster {
     /// Starts a database and so many nodes, `node-1` and on, each with all roles.
     pub async fn start(count: usize) -> Self {
+        let alone = ALONE.lock().await;
         let folder = temporary("cluster");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_nakku"));
-        let mut cluster =
-            Self { database: Database::start(), nodes: BTreeMap::new(), folder, program, links: BTreeMap::new() };
+        let mut cluster = Self {
+            database: Database::start(),
+            nodes: BTreeMap::new(),
+            folder,
+            program,
+            links: BTreeMap::new(),
+            _alone: alone,
+        };
         for number in 1..=count {
             cluster.launch(&format!("node-{number}")).await;
         }
