@@ -84,7 +84,7 @@ impl From<cart::Rejection> for Problem {
         };
         let detail = rejection.to_string();
         match rejection {
-            Sealed { order } => Self::new(Code::CartSealed, detail).order(&order),
+            Sealed { order } => Self::new(Code::CartSealed, detail).member("held_by", order.as_str()),
             VersionChanged { .. } => Self::new(Code::CartChanged, detail),
             Empty => Self::new(Code::CartEmpty, detail),
             OtherStore { store } => Self::new(Code::CartOtherStore, detail).member("store", store.as_str()),

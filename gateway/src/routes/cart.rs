@@ -51,6 +51,10 @@ pub async fn set(
         return Err(Problem::new(Code::InvalidValue, detail).field("quantity").member("maximum", QUANTITY_MAX));
     }
     let now = contents(&edge, context.ask(), user).await?;
+    // Also where nothing would change: what an order holds is about to leave the cart.
+    if let Some(order) = now.contents.sealed_by {
+        return Err(Rejection::Sealed { order }.into());
+    }
     let in_other_store = now.contents.store.as_ref().zip(store.as_ref()).filter(|(held, wanted)| held != wanted);
     if let Some((held, _)) = in_other_store {
         return Err(Rejection::OtherStore { store: held.clone() }.into());

@@ -110,6 +110,32 @@ fn too_little_stock_refuses_the_whole_order_and_says_what_is_left() {
 }
 
 #[test]
+fn a_cart_that_an_order_holds_refuses_every_change() {
+    on_shop(async |shop| {
+        let customer = shop.customer().await;
+        let sku = shop.product(4, 100).await;
+        customer.put_in(&sku, 2).await;
+        let slow = tokio::spawn({
+            let customer = customer.clone();
+            async move { customer.check_out(&fresh_key(), &card("card_slow")).await }
+        });
+        let holder = eventually("the cart is held", async || {
+            customer.get("/cart").await.expect(200).body["sealed_by"].as_str().map(str::to_owned)
+        })
+        .await;
+        // Also the change that changes nothing: what it asks for is about to leave the cart.
+        for quantity in [0, 1, 2, 3] {
+            let item = json!({ "quantity": quantity, "store": STORE });
+            let refused = customer.put(&format!("/cart/items/{sku}"), item).await.expect(409).problem("cart_sealed");
+            assert_eq!(refused.body["held_by"], holder.as_str());
+        }
+        let refused = customer.check_out(&fresh_key(), &cash()).await.expect(409).problem("cart_sealed");
+        assert_eq!((&refused.body["held_by"], refused.body.get("order")), (&json!(holder), None));
+        assert_eq!(slow.await.unwrap().expect(201).body["id"], holder.as_str());
+    });
+}
+
+#[test]
 fn a_declined_card_frees_the_stock_within_a_second() {
     on_shop(async |shop| {
         let customer = shop.customer().await;
