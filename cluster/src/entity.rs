@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::events::PublicEvent;
 use crate::outstanding::Outstanding;
 use crate::parts::PartSet;
 use crate::reference::{Key, Kind};
@@ -46,6 +47,11 @@ pub trait Entity: Sized + Send + Sync + 'static {
     /// What still has to happen elsewhere because of this state, and when the entity must next be awake.
     fn outstanding(_state: &Self::State) -> Outstanding<Self> {
         Outstanding::none()
+    }
+
+    /// What the outside is told of an event, as a function of key and event alone; nothing keeps it inside.
+    fn publish(_key: &Key, _event: &Self::Event) -> Option<PublicEvent> {
+        None
     }
 }
 

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::ask::Once;
 use crate::entity::{Context, Entity, EntityState, Event, HEAD_BYTES_MAX};
 use crate::error::Failure;
+use crate::events::PublicEvent;
 use crate::outstanding::{Answer, Call, Outstanding};
 use crate::parts::{PartSet, Parts};
-use crate::reference::Kind;
+use crate::reference::{Key, Kind};
 use crate::store::{StateRow, StateTable, StoredEntity};
 use crate::time::Timestamp;
 
@@ -32,6 +33,8 @@ pub trait EntityType: Send + Sync {
     fn create(&self) -> Box<dyn Instance>;
     /// An instance as it was stored.
     fn restore(&self, stored: &StoredEntity) -> Result<Box<dyn Instance>, String>;
+    /// What the outside is told of an event (JSON, as the journal has it).
+    fn publish(&self, key: &Key, event: &[u8]) -> Result<Option<PublicEvent>, String>;
 }
 
 /// One loaded entity.
@@ -140,6 +143,11 @@ impl<E: Entity> EntityType for TypeOf<E> {
         state.loaded();
         let remembered = (!remembered.is_empty()).then(|| Box::new(remembered));
         Ok(Box::new(Loaded::<E> { state, remembered }))
+    }
+
+    fn publish(&self, key: &Key, event: &[u8]) -> Result<Option<PublicEvent>, String> {
+        let event: E::Event = serde_json::from_slice(event).map_err(|error| format!("{}: {error}", E::KIND))?;
+        Ok(E::publish(key, &event))
     }
 }
 

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod databases;
 pub mod entity;
 pub mod error;
+pub mod events;
 pub mod handle;
 mod handoff;
 pub mod instance;

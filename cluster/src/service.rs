@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::entity::Entity;
+use crate::events::{Consumer, ConsumerType, Intake};
 use crate::instance::{EntityType, TypeOf};
 
 /// One domain service.
@@ -17,6 +18,8 @@ pub struct Service {
     pub migrations: &'static [Migration],
     /// Its entities.
     pub types: Vec<Arc<dyn EntityType>>,
+    /// What it consumes of the events of others.
+    pub consumers: Vec<ConsumerType>,
 }
 
 /// One step of a schema. It only expands (new tables, new nullable columns, new indexes); what it makes
@@ -36,7 +39,7 @@ pub struct Migration {
 impl Service {
     /// A service without entities yet.
     pub fn new(name: &'static str, default_port: u16, migrations: &'static [Migration]) -> Self {
-        Self { name, default_port, migrations, types: Vec::new() }
+        Self { name, default_port, migrations, types: Vec::new(), consumers: Vec::new() }
     }
 
     /// Adds an entity.
@@ -48,6 +51,13 @@ impl Service {
         assert_eq!(E::KIND.service, self.name, "{} belongs to another service", E::KIND);
         self.types.push(Arc::new(TypeOf::<E>::new()));
         self
+    }
+
+    /// Adds a consumer and its intake.
+    #[must_use]
+    pub fn consumer<C: Consumer>(mut self) -> Self {
+        self.consumers.push(ConsumerType::of::<C>());
+        self.entity::<Intake<C>>()
     }
 }
 

@@ -1,0 +1,433 @@
+//! The entity that consumes the events of one source shard.
+//!
+//! An [`Intake`] keeps a high-water mark beside its effect, in the same transaction: an event that comes
+//! again is dropped, one whose predecessor is missing is left for later (its publisher sends everything
+//! after a failure again), and what can't be processed goes to the dead letters, where it is seen and can
+//! be replayed, while the stream behind it goes on. A service that consumes says in a [`Consumer`] what an
+//! event means to it and has the rest from here.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::envelope::{Envelope, PublicEvent};
+use crate::entity::{Context, Decision, Entity, EntityState, Event as ClusterEvent};
+use crate::outstanding::Outstanding;
+use crate::parts::{PartSet, Parts};
+use crate::reference::{Key, Kind};
+use crate::time::Timestamp;
+
+/// The topic of what could not be processed.
+pub const DEAD_LETTER_TOPIC: &str = "nakku.dead-letter";
+/// The name of the events on it.
+pub const DEAD_LETTERED: &str = "nakku.dead_lettered";
+/// Dead letters that one intake keeps; the oldest goes first, and stays in the journal and on the topic.
+pub const DEAD_LETTERS_MAX: usize = 1000;
+/// Events of one command.
+pub const BATCH_MAX: usize = 256;
+
+/// What a service does with the events of others.
+pub trait Consumer: Sized + Send + Sync + 'static {
+    /// The entity, such as `analytics.intake`; its state table is the service's to create.
+    const KIND: Kind;
+    /// The consumer group at the broker: `nakku-SERVICE`.
+    const GROUP: &'static str;
+    /// The services whose events it consumes.
+    const SOURCES: &'static [&'static str];
+
+    /// What it has gathered: parts only, the head is the intake's.
+    type State: Gathered;
+    /// What consuming an event changed.
+    type Event: Serialize + DeserializeOwned + fmt::Debug + Send + 'static;
+    /// What else it can be asked: its sums, or that something was forwarded.
+    type Command: Serialize + DeserializeOwned + fmt::Debug + Send + 'static;
+    /// What it answers to that.
+    type Reply: Serialize + DeserializeOwned + fmt::Debug + Send + 'static;
+
+    /// What an event means, as a function of the event alone. Nothing when it means nothing here.
+    ///
+    /// # Errors
+    /// Why it can't be processed, for the dead letter.
+    fn consume(event: &Envelope) -> Result<Vec<Self::Event>, String>;
+
+    /// Decides one of its own commands.
+    fn decide(state: &Self::State, command: Self::Command, context: &mut Context)
+    -> Decision<Self::Event, Self::Reply>;
+
+    /// Applies what [`consume`](Consumer::consume) or [`decide`](Consumer::decide) has brought up.
+    fn evolve(state: &mut Self::State, event: &Self::Event);
+
+    /// What still has to happen elsewhere, such as forwarding; idempotent there by the event's id.
+    fn outstanding(_state: &Self::State) -> Outstanding<Intake<Self>> {
+        Outstanding::none()
+    }
+
+    /// How many more events it takes now; 0 lets the stream wait, for instance while too much is yet to be
+    /// forwarded.
+    fn room(_state: &Self::State) -> usize {
+        BATCH_MAX
+    }
+}
+
+/// The parts of a consumer's state.
+pub trait Gathered: Default + Send + 'static {
+    /// Every set of parts with its name; `dead` and names that begin with `~` are taken.
+    fn parts(&mut self) -> Vec<(&'static str, &mut dyn PartSet)>;
+    /// Called once after the parts have been read from the store.
+    fn loaded(&mut self) {}
+}
+
+/// The entity of a [`Consumer`]; its key is [`key_of`] the source.
+pub struct Intake<C>(PhantomData<fn() -> C>);
+
+/// The key of the intake of one source shard.
+///
+/// # Panics
+/// Never: a service's name and a number make a key.
+pub fn key_of(service: &str, shard: u32) -> Key {
+    Key::new(format!("{service}-{shard}")).expect("a service's name and a number make a key")
+}
+
+/// What an intake is told; `T` is the consumer's own command.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command<T> {
+    /// Events of its source in the order of their sequence.
+    Consume {
+        /// At most [`BATCH_MAX`].
+        events: Vec<Envelope>,
+        /// The source no longer has earlier ones: an intake that has never consumed begins here.
+        #[serde(default)]
+        from_earliest: bool,
+    },
+    /// An event that was refused so often that it is set aside.
+    SetAside {
+        /// The event.
+        event: Box<Envelope>,
+        /// Why it can't be processed.
+        reason: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The dead letters behind a sequence, in order.
+    DeadLetters {
+        /// The last one that is known already.
+        #[serde(default)]
+        after: u64,
+        /// How many, at most 100.
+        limit: usize,
+    },
+    /// Try a dead letter again.
+    Replay {
+        /// Its sequence.
+        sequence: u64,
+    },
+    /// The consumer's own.
+    Own(T),
+}
+
+/// What an intake answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply<T> {
+    /// How far it got.
+    Consumed(Progress),
+    /// See [`Command::DeadLetters`].
+    DeadLetters(Vec<DeadLetter>),
+    /// It has been processed and is no dead letter any more.
+    Replayed,
+    /// The consumer's own.
+    Own(T),
+}
+
+/// How far an intake has got.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Everything up to this sequence is done.
+    pub high_water: u64,
+    /// The next event it was given can't be processed: its sequence and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<(u64, String)>,
+    /// It was given events whose predecessor it lacks: that predecessor's sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<u64>,
+    /// It takes no more for now.
+    #[serde(default)]
+    pub full: bool,
+}
+
+/// What happened to an intake.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event<T> {
+    /// Events were consumed.
+    Consumed {
+        /// Up to this sequence.
+        through: u64,
+        /// What they changed.
+        events: Vec<T>,
+    },
+    /// An event was set aside.
+    SetAside {
+        /// With its cause.
+        letter: Box<DeadLetter>,
+    },
+    /// A dead letter was processed after all.
+    Replayed {
+        /// Which.
+        sequence: u64,
+        /// What it changed.
+        events: Vec<T>,
+    },
+    /// The consumer's own.
+    Own {
+        /// What it changed.
+        event: T,
+    },
+}
+
+/// An event that could not be processed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The group that could not.
+    pub group: String,
+    /// Why.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was set aside.
+    pub set_aside_at: Timestamp,
+    /// The event.
+    pub event: Envelope,
+}
+
+/// Why an intake refused a command of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "rejection", rename_all = "snake_case")]
+pub enum Rejection {
+    /// There is no such dead letter.
+    #[error("there is no dead letter {sequence}")]
+    NoSuchLetter {
+        /// What was asked for.
+        sequence: u64,
+    },
+    /// It can't be processed yet.
+    #[error("the event still can't be processed: {reason}")]
+    StillRefused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What an intake remembers.
+#[derive(Debug, Default)]
+pub struct State<S> {
+    head: Head,
+    dead: Parts<u64, DeadLetter>,
+    gathered: S,
+}
+
+/// The high-water mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Everything up to this sequence is done; nothing before the first event.
+    pub high_water: Option<u64>,
+}
+
+impl<S: Gathered> EntityState for State<S> {
+    type Head = Head;
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn head_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
+
+    fn parts(&mut self) -> Vec<(&'static str, &mut dyn PartSet)> {
+        let mut parts = self.gathered.parts();
+        parts.push(("dead", &mut self.dead));
+        parts
+    }
+
+    fn loaded(&mut self) {
+        self.gathered.loaded();
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + fmt::Debug + Send + 'static> ClusterEvent for Event<T> {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::Consumed { .. } => "intake.consumed",
+            Self::SetAside { .. } => "intake.set_aside",
+            Self::Replayed { .. } => "intake.replayed",
+            Self::Own { .. } => "intake.changed",
+        }
+    }
+}
+
+impl<C: Consumer> Entity for Intake<C> {
+    const KIND: Kind = C::KIND;
+    type State = State<C::State>;
+    type Command = Command<C::Command>;
+    type Reply = Reply<C::Reply>;
+    type Event = Event<C::Event>;
+    type Rejection = Rejection;
+
+    fn decide(
+        state: &Self::State,
+        command: Self::Command,
+        context: &mut Context,
+    ) -> Result<Decision<Self::Event, Self::Reply>, Rejection> {
+        match command {
+            Command::Consume { events, from_earliest } => Ok(consume::<C>(state, &events, from_earliest)),
+            Command::SetAside { event, reason, attempts } => {
+                let judged = judge(state.head.high_water, &event, false);
+                let letter = || DeadLetter {
+                    group: C::GROUP.into(),
+                    reason,
+                    attempts,
+                    set_aside_at: context.now,
+                    event: (*event).clone(),
+                };
+                let events = match judged {
+                    Judged::Next => vec![Event::SetAside { letter: Box::new(letter()) }],
+                    Judged::Repeat | Judged::Lacks => Vec::new(),
+                };
+                let high_water = match judged {
+                    Judged::Next => event.sequence,
+                    Judged::Repeat | Judged::Lacks => state.head.high_water.unwrap_or(0),
+                };
+                let progress = Progress { high_water, ..Progress::default() };
+                Ok(Decision::events(events, Reply::Consumed(progress)))
+            }
+            Command::DeadLetters { after, limit } => {
+                let letters = state.dead.iter_after(Some(&after)).map(|(_, letter)| letter.clone());
+                Ok(Decision::reply(Reply::DeadLetters(letters.take(limit.min(100)).collect())))
+            }
+            Command::Replay { sequence } => {
+                let letter = state.dead.get(&sequence).ok_or(Rejection::NoSuchLetter { sequence })?;
+                let events = C::consume(&letter.event).map_err(|reason| Rejection::StillRefused { reason })?;
+                Ok(Decision::event(Event::Replayed { sequence, events }, Reply::Replayed))
+            }
+            Command::Own(command) => {
+                let Decision { events, reply } = C::decide(&state.gathered, command, context);
+                let events = events.into_iter().map(|event| Event::Own { event }).collect();
+                Ok(Decision::events(events, Reply::Own(reply)))
+            }
+        }
+    }
+
+    fn evolve(state: &mut Self::State, event: &Self::Event) {
+        match event {
+            Event::Consumed { through, events } => {
+                state.head.high_water = Some(*through);
+                events.iter().for_each(|event| C::evolve(&mut state.gathered, event));
+            }
+            Event::SetAside { letter } => {
+                let sequence = letter.event.sequence;
+                state.head.high_water = Some(sequence);
+                state.dead.insert(sequence, (**letter).clone());
+                let oldest = state.dead.keys().next().copied();
+                if let Some(oldest) = oldest.filter(|_| state.dead.len() > DEAD_LETTERS_MAX) {
+                    state.dead.remove(&oldest);
+                }
+            }
+            Event::Replayed { sequence, events } => {
+                state.dead.remove(sequence);
+                events.iter().for_each(|event| C::evolve(&mut state.gathered, event));
+            }
+            Event::Own { event } => C::evolve(&mut state.gathered, event),
+        }
+    }
+
+    fn outstanding(state: &Self::State) -> Outstanding<Self> {
+        C::outstanding(&state.gathered)
+    }
+
+    fn publish(_key: &Key, event: &Self::Event) -> Option<PublicEvent> {
+        match event {
+            Event::SetAside { letter } => {
+                let event = PublicEvent::new(DEAD_LETTERED, letter);
+                Some(PublicEvent { topic: Some(DEAD_LETTER_TOPIC), ..event })
+            }
+            Event::Consumed { .. } | Event::Replayed { .. } | Event::Own { .. } => None,
+        }
+    }
+}
+
+/// What an event is to an intake that is this far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    Repeat,
+    Next,
+    Lacks,
+}
+
+fn judge(high_water: Option<u64>, event: &Envelope, from_earliest: bool) -> Judged {
+    match high_water {
+        Some(high_water) if event.sequence <= high_water => Judged::Repeat,
+        Some(high_water) if event.previous <= high_water => Judged::Next,
+        None if event.previous == 0 || from_earliest => Judged::Next,
+        _ => Judged::Lacks,
+    }
+}
+
+fn consume<C: Consumer>(
+    state: &State<C::State>,
+    events: &[Envelope],
+    from_earliest: bool,
+) -> Decision<Event<C::Event>, Reply<C::Reply>> {
+    let mut high_water = state.head.high_water;
+    let mut room = C::room(&state.gathered).min(BATCH_MAX);
+    let mut progress = Progress::default();
+    let mut changes = Vec::new();
+    for event in events {
+        match judge(high_water, event, from_earliest) {
+            Judged::Repeat => {}
+            Judged::Lacks => {
+                progress.lacks = Some(event.previous);
+                break;
+            }
+            Judged::Next if room == 0 => {
+                progress.full = true;
+                break;
+            }
+            Judged::Next => match C::consume(event) {
+                Ok(changed) => {
+                    room -= 1;
+                    changes.extend(changed);
+                    high_water = Some(event.sequence);
+                }
+                Err(reason) => {
+                    progress.refused = Some((event.sequence, reason));
+                    break;
+                }
+            },
+        }
+    }
+    progress.high_water = high_water.unwrap_or(0);
+    let consumed = high_water.filter(|_| high_water != state.head.high_water);
+    let events = consumed.map(|through| Event::Consumed { through, events: changes });
+    Decision::events(events.into_iter().collect(), Reply::Consumed(progress))
+}
+
+/// A [`Consumer`] without its type: whom to feed with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerType {
+    /// The consumer group.
+    pub group: &'static str,
+    /// The intake's kind.
+    pub kind: Kind,
+    /// The services whose events it consumes.
+    pub sources: &'static [&'static str],
+}
+
+impl ConsumerType {
+    /// Of a consumer.
+    pub fn of<C: Consumer>() -> Self {
+        Self { group: C::GROUP, kind: C::KIND, sources: C::SOURCES }
+    }
+}
