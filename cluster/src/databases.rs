@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::incarnation::Incarnations;
 use crate::journal::Journal;
 use crate::reference::ShardId;
 use crate::store::Store;
@@ -26,17 +27,40 @@ pub struct Databases {
     topology: Topology,
     services: HashSet<&'static str>,
     servers: HashMap<String, Server>,
+    incarnations: Arc<Incarnations>,
 }
 
 impl Databases {
-    /// From the topology, the services that this node runs and the servers that it has addresses of.
-    pub fn new(topology: Topology, services: HashSet<&'static str>, servers: HashMap<String, Server>) -> Self {
-        Self { topology, services, servers }
+    /// From the topology, the services that this node runs, the servers that it has addresses of, and the
+    /// incarnations of the services' databases there.
+    pub fn new(
+        topology: Topology,
+        services: HashSet<&'static str>,
+        servers: HashMap<String, Server>,
+        incarnations: Arc<Incarnations>,
+    ) -> Self {
+        Self { topology, services, servers, incarnations }
+    }
+
+    /// The incarnation of the database that holds a shard: ids of its events begin with it. At least 1 for a
+    /// service that this node runs, else 0. It only rises; a shard whose database's rises is taken anew.
+    pub fn incarnation(&self, shard: ShardId) -> u64 {
+        self.incarnations.of(shard.service, self.server_of(shard))
+    }
+
+    /// What is known of the databases' incarnations.
+    pub fn incarnations(&self) -> &Arc<Incarnations> {
+        &self.incarnations
+    }
+
+    /// The name of the server that holds a shard.
+    pub fn server_of(&self, shard: ShardId) -> &str {
+        self.topology.service(shard.service).server_of(shard.number)
     }
 
     /// Where a shard lies; nothing when this node has no address of that server.
     pub fn of_shard(&self, shard: ShardId) -> Option<&Server> {
-        self.servers.get(self.topology.service(shard.service).server_of(shard.number))
+        self.servers.get(self.server_of(shard))
     }
 
     /// All servers of a service, in the order of the shards; nothing when this node does not run it.

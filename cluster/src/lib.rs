@@ -7,6 +7,7 @@ pub mod error;
 pub mod events;
 pub mod handle;
 mod handoff;
+pub mod incarnation;
 pub mod instance;
 pub mod journal;
 pub mod link;

@@ -34,7 +34,8 @@ pub async fn run(arguments: &Migrate) -> Done {
     let cluster = store::open(&loaded.settings.cluster_database()).await.map_err(Wrong::failed)?;
     cluster.migrate_cluster().await.map_err(Wrong::failed)?;
     let location = cluster.location().to_owned();
-    let mut done = vec![Migrated { database: "nakku_cluster".into(), location, schema_version: 1 }];
+    let mut done =
+        vec![Migrated { database: "nakku_cluster".into(), location, schema_version: store::schema::CLUSTER_VERSION }];
     for service in &services {
         let schema_version = service.migrations.last().map_or(0, |migration| migration.version);
         for range in &topology.service(service.name).databases {

@@ -135,8 +135,8 @@ impl Store for Faulty {
     async fn incarnation(&self, service: &str) -> Result<u64, StoreError> {
         self.store.incarnation(service).await
     }
-    async fn raise_incarnation(&self, service: &str) -> Result<u64, StoreError> {
-        self.store.raise_incarnation(service).await
+    async fn raise_incarnation(&self, service: &str, known: u64) -> Result<u64, StoreError> {
+        self.store.raise_incarnation(service, known).await
     }
 }
 

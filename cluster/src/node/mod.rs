@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::databases::{Databases, Server};
 use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
+use crate::incarnation::Incarnations;
 use crate::journal::Journal;
 use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
 use crate::membership::{Membership, MembershipError, NodeId};
@@ -55,6 +56,24 @@ pub enum NodeError {
     /// Its links could not be opened.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// A service's database is an older copy than one that nodes have worked with.
+    #[error(
+        "the database of service {service} at {location} (server {server:?}) has incarnation {found}, but \
+         {known} is known: an older copy of it was put in place and its incarnation not raised; see what it \
+         lacks, and to go on with what it holds run `nakku migrate --raise-incarnation {service}`"
+    )]
+    Incarnation {
+        /// The service.
+        service: &'static str,
+        /// The server's name in the topology.
+        server: String,
+        /// Where that is.
+        location: String,
+        /// What the database says.
+        found: u64,
+        /// The highest that is remembered.
+        known: u64,
+    },
     /// A setting can't be used.
     #[error("{0}")]
     Setting(String),
@@ -107,15 +126,16 @@ impl Node {
         let founded = cluster_store.found(&settings.topology.to_json()).await?;
         Topology::from_json(&founded)?.accepts(&settings.topology)?;
         let own: Vec<&Service> = services.iter().filter(|one| settings.roles.contains(one.name)).collect();
-        migrate(&settings, &own, &stores).await?;
+        let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
+        let used = migrate(&settings, &own, &stores).await?;
+        let incarnations = Arc::new(Incarnations::agree(Arc::clone(&agreed), used).await?);
 
         let listen = free_port(settings.link_listen).await?;
         let link_address = settings.link_advertise.clone().unwrap_or_else(|| listen.to_string());
-        let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
         let membership = Membership::join(agreed, settings.membership(link_address)).await?;
         let membership = Arc::new(membership);
         let node = membership.node().clone();
-        let databases = Arc::new(databases(&settings, &own, &stores, &node)?);
+        let databases = Arc::new(databases(&settings, &own, &stores, &node, Arc::clone(&incarnations))?);
 
         let lease = Arc::clone(&membership);
         let types = own.iter().flat_map(|service| service.types.iter().cloned());
@@ -162,6 +182,7 @@ impl Node {
         .await?;
         let tasks = vec![
             handoff,
+            incarnations.watch(),
             reminders::start(Arc::clone(&runtime), Arc::clone(&databases), Arc::clone(&open), to_remind),
             housekeeping::start(Arc::clone(&open), databases, settings.journal_keep_rows),
             tokio::spawn(follow_view(Arc::clone(&membership), Arc::clone(&links))),
@@ -260,11 +281,13 @@ async fn open_stores(settings: &NodeSettings) -> Result<BTreeMap<String, Arc<Sql
     Ok(stores)
 }
 
+/// Brings the schemas up; returns the databases that this node uses.
 async fn migrate(
     settings: &NodeSettings,
     services: &[&Service],
     stores: &BTreeMap<String, Arc<SqlStore>>,
-) -> Result<(), NodeError> {
+) -> Result<BTreeMap<(&'static str, String), Arc<dyn Store>>, NodeError> {
+    let mut used = BTreeMap::new();
     for service in services {
         for range in &settings.topology.service(service.name).databases {
             let store = stores.get(&range.server).ok_or_else(|| {
@@ -272,9 +295,10 @@ async fn migrate(
                 NodeError::Setting(format!("service {} needs an address of database server {server:?}", service.name))
             })?;
             store.migrate(service.name, service.migrations).await?;
+            used.insert((service.name, range.server.clone()), store.clone() as Arc<dyn Store>);
         }
     }
-    Ok(())
+    Ok(used)
 }
 
 fn databases(
@@ -282,6 +306,7 @@ fn databases(
     services: &[&Service],
     stores: &BTreeMap<String, Arc<SqlStore>>,
     node: &NodeId,
+    incarnations: Arc<Incarnations>,
 ) -> Result<Databases, NodeError> {
     let writer: Arc<str> = node.to_string().into();
     let mut journals: HashMap<String, Arc<Journal>> = HashMap::new();
@@ -298,7 +323,7 @@ fn databases(
         servers.insert(name.clone(), server);
     }
     let roles = services.iter().map(|service| service.name).collect();
-    Ok(Databases::new(settings.topology.clone(), roles, servers))
+    Ok(Databases::new(settings.topology.clone(), roles, servers, incarnations))
 }
 
 /// A free port where none is given: the address stands in the view before the links listen.

@@ -9,6 +9,9 @@ use super::{ClusterRows, ClusterStore, LeaseRow, StoreError, migrate, schema};
 
 const DATABASE: &str = "cluster";
 
+/// How often nodes that start at once may deadlock in one small row.
+const DEADLOCKS_MAX: u32 = 5;
+
 impl SqlStore {
     fn text(&self, template: &str) -> Result<std::sync::Arc<str>, Fault> {
         self.server.statements.with_prefix(DATABASE, template)
@@ -136,6 +139,44 @@ impl SqlStore {
         transaction.execute(&delete, &[Value::text(node), Value::unsigned(generation)]).await?;
         transaction.commit().await
     }
+
+    async fn write_known_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, Fault> {
+        let mut deadlocks = 0;
+        loop {
+            match self.raise_known_incarnation(service, server, incarnation).await {
+                Err(Fault::Again(_)) if deadlocks < DEADLOCKS_MAX => deadlocks += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn raise_known_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, Fault> {
+        let read = self.text("SELECT incarnation FROM {prefix}incarnation WHERE service = ? AND server = ?")?;
+        let of = [Value::text(service), Value::text(server)];
+        let rows = self.server.read(&read, &of).await?;
+        let known = rows.first().map(|row| row.unsigned(0)).transpose()?.unwrap_or(0);
+        if known >= incarnation {
+            return Ok(known);
+        }
+        let dialect = self.server.statements.dialect();
+        let clash = match dialect {
+            Dialect::MySql => "ON DUPLICATE KEY UPDATE",
+            Dialect::Sqlite => "ON CONFLICT (service, server) DO UPDATE SET",
+        };
+        let remember = self.text(&format!(
+            "INSERT INTO {{prefix}}incarnation (service, server, incarnation) VALUES (?, ?, ?) \
+             {clash} incarnation = {}(incarnation, ?)",
+            dialect.highest()
+        ))?;
+        let mut transaction = self.server.transaction().await?;
+        let incarnation = Value::unsigned(incarnation);
+        transaction.execute(&remember, &[of[0], of[1], incarnation, incarnation]).await?;
+        let rows = transaction.fetch(&read, &of).await?;
+        let row = rows.first().ok_or_else(|| Fault::Refused("the incarnation just written is not there".to_owned()))?;
+        let known = row.unsigned(0)?;
+        transaction.commit().await?;
+        Ok(known)
+    }
 }
 
 #[async_trait]
@@ -166,5 +207,9 @@ impl ClusterStore for SqlStore {
 
     async fn remove_lease(&self, node: &str, generation: u64) -> Result<(), StoreError> {
         self.delete_lease(node, generation).await.map_err(|fault| self.error(fault))
+    }
+
+    async fn remember_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, StoreError> {
+        self.write_known_incarnation(service, server, incarnation).await.map_err(|fault| self.error(fault))
     }
 }

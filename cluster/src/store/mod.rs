@@ -90,11 +90,11 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Returns how many went.
     async fn prune(&self, service: &str, shard: u32, below_seq: u64, limit: u32) -> Result<u64, StoreError>;
 
-    /// The service database's incarnation: 1 when new, raised by a restore or a promotion.
+    /// The service database's incarnation: 1 when new, raised after a restore or a promotion.
     async fn incarnation(&self, service: &str) -> Result<u64, StoreError>;
 
-    /// Raises it by one and returns the new one.
-    async fn raise_incarnation(&self, service: &str) -> Result<u64, StoreError>;
+    /// Raises it above itself and above `known`, by one, and returns the new one.
+    async fn raise_incarnation(&self, service: &str, known: u64) -> Result<u64, StoreError>;
 }
 
 /// One session that commits.
@@ -131,6 +131,10 @@ pub trait ClusterStore: Send + Sync + 'static {
 
     /// Removes the lease row of a node that is no longer in the view.
     async fn remove_lease(&self, node: &str, generation: u64) -> Result<(), StoreError>;
+
+    /// Remembers the incarnation of a service's database on a server (by its name in the topology), unless a
+    /// higher one is known; returns the highest known. It never falls; 0 asks without telling.
+    async fn remember_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, StoreError>;
 }
 
 /// See [`ClusterStore::read_cluster`].

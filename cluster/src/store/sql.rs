@@ -166,12 +166,14 @@ impl SqlStore {
         incarnation(&self.server.read(&sql, &[]).await?)
     }
 
-    async fn write_incarnation(&self, service: &str) -> Result<u64, Fault> {
-        let raise = "UPDATE {prefix}incarnation SET incarnation = incarnation + 1 WHERE id = 1";
-        let raise = self.server.statements.with_prefix(service, raise)?;
+    async fn write_incarnation(&self, service: &str, known: u64) -> Result<u64, Fault> {
+        let highest = self.server.statements.dialect().highest();
+        let raise =
+            format!("UPDATE {{prefix}}incarnation SET incarnation = {highest}(incarnation, ?) + 1 WHERE id = 1");
+        let raise = self.server.statements.with_prefix(service, &raise)?;
         let read = self.server.statements.with_prefix(service, INCARNATION)?;
         let mut transaction = self.server.transaction().await?;
-        transaction.execute(&raise, &[]).await?;
+        transaction.execute(&raise, &[Value::unsigned(known)]).await?;
         let raised = incarnation(&transaction.fetch(&read, &[]).await?)?;
         transaction.commit().await?;
         Ok(raised)
@@ -244,8 +246,8 @@ impl Store for SqlStore {
         self.read_incarnation(service).await.map_err(|fault| self.error(fault))
     }
 
-    async fn raise_incarnation(&self, service: &str) -> Result<u64, StoreError> {
-        self.write_incarnation(service).await.map_err(|fault| self.error(fault))
+    async fn raise_incarnation(&self, service: &str, known: u64) -> Result<u64, StoreError> {
+        self.write_incarnation(service, known).await.map_err(|fault| self.error(fault))
     }
 }
 

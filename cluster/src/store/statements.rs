@@ -35,6 +35,16 @@ pub(super) enum Dialect {
     Sqlite,
 }
 
+impl Dialect {
+    /// The function that returns the highest of its arguments.
+    pub(super) const fn highest(self) -> &'static str {
+        match self {
+            Self::MySql => "GREATEST",
+            Self::Sqlite => "MAX",
+        }
+    }
+}
+
 /// A statement over many rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {

@@ -144,6 +144,11 @@ impl ClusterStore for Reached {
         self.check()?;
         self.store.remove_lease(node, generation).await
     }
+
+    async fn remember_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, StoreError> {
+        self.check()?;
+        self.store.remember_incarnation(service, server, incarnation).await
+    }
 }
 
 /// Waits for a condition; fails with what it waited for. Returns how long it took.

@@ -1,4 +1,4 @@
-//! Topology, view, leases, generations, incarnation.
+//! Topology, view, leases, generations, incarnations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,12 @@ use nakku_cluster::store::{ClusterStore, LeaseRow, SqlStore, Store, open};
 
 use crate::fixture::{Fixture, ServerKind};
 
-crate::on_every_server!(what_the_cluster_agrees_on, incarnation_rises, generations_are_never_given_twice);
+crate::on_every_server!(
+    what_the_cluster_agrees_on,
+    incarnation_rises,
+    known_incarnation_never_falls,
+    generations_are_never_given_twice,
+);
 
 /// All tests of a server share its one cluster database, so this is the only one that writes the view.
 async fn what_the_cluster_agrees_on(kind: ServerKind) {
@@ -86,9 +91,31 @@ async fn leases_never_go_back(store: &Arc<SqlStore>) {
 async fn incarnation_rises(kind: ServerKind) {
     let fixture = Fixture::new(kind).await;
     assert_eq!(fixture.store.incarnation(fixture.service).await.unwrap(), 1);
-    assert_eq!(fixture.store.raise_incarnation(fixture.service).await.unwrap(), 2);
-    assert_eq!(fixture.store.raise_incarnation(fixture.service).await.unwrap(), 3);
-    assert_eq!(open(&fixture.url).await.unwrap().incarnation(fixture.service).await.unwrap(), 3);
+    assert_eq!(fixture.store.raise_incarnation(fixture.service, 0).await.unwrap(), 2);
+    assert_eq!(fixture.store.raise_incarnation(fixture.service, 1).await.unwrap(), 3);
+    // An older copy is raised above what is known elsewhere.
+    assert_eq!(fixture.store.raise_incarnation(fixture.service, 7).await.unwrap(), 8);
+    assert_eq!(open(&fixture.url).await.unwrap().incarnation(fixture.service).await.unwrap(), 8);
+}
+
+async fn known_incarnation_never_falls(kind: ServerKind) {
+    let fixture = Fixture::bare(kind).await;
+    let (store, service) = (&fixture.store, fixture.service);
+    store.migrate_cluster().await.unwrap();
+    assert_eq!(store.remember_incarnation(service, "main", 0).await.unwrap(), 0, "asking alone tells nothing");
+    assert_eq!(store.remember_incarnation(service, "main", 2).await.unwrap(), 2);
+    assert_eq!(store.remember_incarnation(service, "main", 1).await.unwrap(), 2);
+    assert_eq!(store.remember_incarnation(service, "other", 1).await.unwrap(), 1, "each server has its own");
+    let mut nodes = tokio::task::JoinSet::new();
+    for incarnation in 3..=12 {
+        let store = open(&fixture.url).await.unwrap();
+        nodes.spawn(async move { (incarnation, store.remember_incarnation(service, "main", incarnation).await) });
+    }
+    while let Some(told) = nodes.join_next().await {
+        let (incarnation, known) = told.unwrap();
+        assert!(known.unwrap() >= incarnation);
+    }
+    assert_eq!(store.remember_incarnation(service, "main", 0).await.unwrap(), 12);
 }
 
 async fn generations_are_never_given_twice(kind: ServerKind) {

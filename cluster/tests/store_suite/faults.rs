@@ -319,9 +319,9 @@ async fn reads_survive_a_cut(kind: ServerKind) {
     assert_eq!(store.last_rows(fixture.service, &[1]).await.unwrap().len(), 1);
     proxy.cut_all();
     assert_eq!(store.last_rows(fixture.service, &[1]).await.unwrap().len(), 1);
-    assert_eq!(store.raise_incarnation(fixture.service).await.unwrap(), 2);
+    assert_eq!(store.raise_incarnation(fixture.service, 0).await.unwrap(), 2);
     proxy.cut_all();
-    assert_eq!(store.raise_incarnation(fixture.service).await.unwrap(), 3);
+    assert_eq!(store.raise_incarnation(fixture.service, 0).await.unwrap(), 3);
 }
 
 async fn wrong_password_is_refused(kind: ServerKind) {

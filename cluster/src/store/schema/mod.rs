@@ -7,8 +7,17 @@ pub(super) const SERVICE: &[Migration] =
     &[Migration { version: 1, name: "journal and incarnation", sql: include_str!("service.sql") }];
 
 /// What the cluster database holds.
-pub(super) const CLUSTER: &[Migration] =
-    &[Migration { version: 1, name: "topology, view, leases, generations", sql: include_str!("cluster.sql") }];
+pub(super) const CLUSTER: &[Migration] = &[
+    Migration { version: 1, name: "topology, view, leases, generations", sql: include_str!("cluster.sql") },
+    Migration {
+        version: CLUSTER_VERSION,
+        name: "known incarnations of the service databases",
+        sql: include_str!("cluster_incarnation.sql"),
+    },
+];
+
+/// The newest version of the cluster database's schema.
+pub const CLUSTER_VERSION: u32 = 2;
 
 /// The record of what has been applied; made before anything else.
 pub(super) const RECORD: &str = include_str!("record.sql");
