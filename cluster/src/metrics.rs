@@ -62,6 +62,19 @@ static LINK_DROPPED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
+static PUBLISHED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_events_published_total", "Events that the sink has taken.", &["service"]));
+static PUBLISH_FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("nakku_events_publish_failures_total", "Rounds of publishing that failed and are repeated.", &["service"])
+});
+static PUBLISH_LAG: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("nakku_events_lag_rows", "Committed journal rows of this node's shards not published yet.", &["service"])
+});
+static CONSUMED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_events_consumed_total", "Events that intakes have taken.", &["group"]));
+static DEAD_LETTERS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("nakku_events_dead_lettered_total", "Events that were set aside.", &["group"]));
+
 pub(crate) fn committed(store: &Arc<dyn Store>, commands: usize, rows: usize, took: Duration) {
     COMMITS.with_label_values(&["committed"]).inc();
     COMMANDS.with_label_values(&[store.location()]).inc_by(commands as u64);
@@ -108,6 +121,30 @@ pub(crate) fn serving_count(service: &str) -> i64 {
 
 pub(crate) fn effect(kind: &str, step: &str, outcome: &str) {
     EFFECTS.with_label_values(&[kind, step, outcome]).inc();
+}
+
+pub(crate) fn published(service: &str, count: usize) {
+    PUBLISHED.with_label_values(&[service]).inc_by(count as u64);
+}
+
+pub(crate) fn publish_failed(service: &str) {
+    PUBLISH_FAILURES.with_label_values(&[service]).inc();
+}
+
+pub(crate) fn publish_lag(service: &str, rows: u64) {
+    PUBLISH_LAG.with_label_values(&[service]).set(i64::try_from(rows).unwrap_or(i64::MAX));
+}
+
+pub(crate) fn publish_lag_rows(service: &str) -> u64 {
+    u64::try_from(PUBLISH_LAG.with_label_values(&[service]).get()).unwrap_or(0)
+}
+
+pub(crate) fn consumed(group: &str, count: usize) {
+    CONSUMED.with_label_values(&[group]).inc_by(count as u64);
+}
+
+pub(crate) fn dead_lettered(group: &str) {
+    DEAD_LETTERS.with_label_values(&[group]).inc();
 }
 
 pub(crate) fn link_answered() {

@@ -97,9 +97,10 @@ pub enum Command<T> {
     Consume {
         /// At most [`BATCH_MAX`].
         events: Vec<Envelope>,
-        /// The source no longer has earlier ones: an intake that has never consumed begins here.
+        /// The source has nothing between these and what the intake has consumed, whatever their
+        /// predecessors say: it is a journal or a topic whose older part is gone.
         #[serde(default)]
-        from_earliest: bool,
+        complete: bool,
     },
     /// An event that was refused so often that it is set aside.
     SetAside {
@@ -282,7 +283,7 @@ impl<C: Consumer> Entity for Intake<C> {
         context: &mut Context,
     ) -> Result<Decision<Self::Event, Self::Reply>, Rejection> {
         match command {
-            Command::Consume { events, from_earliest } => Ok(consume::<C>(state, &events, from_earliest)),
+            Command::Consume { events, complete } => Ok(consume::<C>(state, &events, complete)),
             Command::SetAside { event, reason, attempts } => {
                 let judged = judge(state.head.high_water, &event, false);
                 let letter = || DeadLetter {
@@ -309,7 +310,7 @@ impl<C: Consumer> Entity for Intake<C> {
             }
             Command::Replay { sequence } => {
                 let letter = state.dead.get(&sequence).ok_or(Rejection::NoSuchLetter { sequence })?;
-                let events = C::consume(&letter.event).map_err(|reason| Rejection::StillRefused { reason })?;
+                let events = understood::<C>(&letter.event).map_err(|reason| Rejection::StillRefused { reason })?;
                 Ok(Decision::event(Event::Replayed { sequence, events }, Reply::Replayed))
             }
             Command::Own(command) => {
@@ -366,11 +367,10 @@ enum Judged {
     Lacks,
 }
 
-fn judge(high_water: Option<u64>, event: &Envelope, from_earliest: bool) -> Judged {
+fn judge(high_water: Option<u64>, event: &Envelope, complete: bool) -> Judged {
     match high_water {
         Some(high_water) if event.sequence <= high_water => Judged::Repeat,
-        Some(high_water) if event.previous <= high_water => Judged::Next,
-        None if event.previous == 0 || from_earliest => Judged::Next,
+        _ if complete || event.previous <= high_water.unwrap_or(0) => Judged::Next,
         _ => Judged::Lacks,
     }
 }
@@ -378,14 +378,14 @@ fn judge(high_water: Option<u64>, event: &Envelope, from_earliest: bool) -> Judg
 fn consume<C: Consumer>(
     state: &State<C::State>,
     events: &[Envelope],
-    from_earliest: bool,
+    complete: bool,
 ) -> Decision<Event<C::Event>, Reply<C::Reply>> {
     let mut high_water = state.head.high_water;
     let mut room = C::room(&state.gathered).min(BATCH_MAX);
     let mut progress = Progress::default();
     let mut changes = Vec::new();
     for event in events {
-        match judge(high_water, event, from_earliest) {
+        match judge(high_water, event, complete) {
             Judged::Repeat => {}
             Judged::Lacks => {
                 progress.lacks = Some(event.previous);
@@ -395,7 +395,7 @@ fn consume<C: Consumer>(
                 progress.full = true;
                 break;
             }
-            Judged::Next => match C::consume(event) {
+            Judged::Next => match understood::<C>(event) {
                 Ok(changed) => {
                     room -= 1;
                     changes.extend(changed);
@@ -412,6 +412,12 @@ fn consume<C: Consumer>(
     let consumed = high_water.filter(|_| high_water != state.head.high_water);
     let events = consumed.map(|through| Event::Consumed { through, events: changes });
     Decision::events(events.into_iter().collect(), Reply::Consumed(progress))
+}
+
+/// What an event means to the consumer. One that makes it panic is refused like any other that it does not
+/// understand: the entity that holds the sums must not fall over it.
+fn understood<C: Consumer>(event: &Envelope) -> Result<Vec<C::Event>, String> {
+    std::panic::catch_unwind(|| C::consume(event)).unwrap_or_else(|_| Err("the consumer panicked over it".into()))
 }
 
 /// A [`Consumer`] without its type: whom to feed with what.

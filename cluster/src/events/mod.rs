@@ -5,10 +5,26 @@
 //! source shard beside their effect, so that what comes twice changes nothing and nothing is passed over.
 //!
 //! - `envelope`: one event as it travels, a CloudEvent
+//! - `outbox`: committed rows on their way
+//! - `publisher`: takes them to a sink, in order, and remembers how far
+//! - `sink`: where they go; `local`: straight to the consumers of this cluster
+//! - `feed`: hands events to an intake, with patience and dead letters
 //! - `intake`: the entity that consumes one source shard, once for all services that consume
 
 mod envelope;
+mod feed;
 pub mod intake;
+mod local;
+mod outbox;
+mod publisher;
+mod sink;
 
 pub use envelope::{Envelope, PublicEvent};
+pub use feed::FeedError;
 pub use intake::{Consumer, ConsumerType, DeadLetter, Intake};
+pub use sink::{EventSink, SinkError};
+
+pub(crate) use feed::Feeder;
+pub(crate) use local::LocalSink;
+pub(crate) use outbox::Outbox;
+pub(crate) use publisher::{Outboxes, Publishing, start};

@@ -12,6 +12,7 @@ use crate::metrics;
 use crate::reference::ShardId;
 use crate::store::{Batch, CommitError, Store, StoreWriter};
 
+use super::OnCommit;
 use super::batch::{Numbered, Position, number};
 use super::submission::{LaneMessage, ShardNews, ShardOwner, Submission};
 
@@ -30,6 +31,7 @@ pub(super) struct Lane {
     /// The highest seq known to be durable, also of shards that are not open.
     pub(super) known_seqs: HashMap<ShardId, u64>,
     last_term: u64,
+    on_commit: Option<OnCommit>,
     /// Mutation: shards are taken without a claim row. The test build turns it on to see that tests notice.
     #[cfg(test)]
     pub(super) claims_omitted: bool,
@@ -42,7 +44,7 @@ pub(super) struct OpenShard {
 }
 
 impl Lane {
-    pub(super) fn new(number: usize, store: Arc<dyn Store>, writer: Arc<str>, batch_max: usize) -> Self {
+    pub(super) fn new(number: usize, store: Arc<dyn Store>, writer: Arc<str>, batch_max: usize, on_commit: Option<OnCommit>) -> Self {
         Self {
             number,
             store,
@@ -52,6 +54,7 @@ impl Lane {
             open: HashMap::new(),
             known_seqs: HashMap::new(),
             last_term: 0,
+            on_commit,
             #[cfg(test)]
             claims_omitted: false,
         }
@@ -160,6 +163,9 @@ impl Lane {
                 submission.durable.version.store(submission.version, Ordering::Release);
             }
             submission.release();
+        }
+        if let Some(on_commit) = &self.on_commit {
+            on_commit(numbered.batch.journal);
         }
     }
 

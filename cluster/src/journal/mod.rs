@@ -22,13 +22,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Failure;
 use crate::reference::ShardId;
-use crate::store::Store;
+use crate::store::{JournalRow, Store};
 use crate::time::Timestamp;
 
 pub use submission::{Durable, NewRow, Release, ReplyTo, ShardNews, ShardOwner, Submission};
 
 use lane::Lane;
 use submission::LaneMessage;
+
+/// Hears of every row that has been committed, in the order of each shard. Called from the lane; it must not
+/// block.
+pub type OnCommit = Arc<dyn Fn(Vec<(&'static str, JournalRow)>) + Send + Sync>;
 
 /// Limits of a journal.
 #[derive(Clone, Debug)]
@@ -76,6 +80,8 @@ pub struct Claimed {
     pub term: u64,
     /// The time of the shard's last row: context time goes on from there.
     pub last_time: Timestamp,
+    /// The shard's last row: the claim.
+    pub last_seq: u64,
 }
 
 /// Why a shard was not claimed.
@@ -114,13 +120,18 @@ pub enum ClaimError {
 
 impl Journal {
     /// Starts the lanes of one server; `writer` names this life of this node in every row.
-    pub fn start(store: Arc<dyn Store>, writer: Arc<str>, settings: &JournalSettings) -> Arc<Self> {
+    pub fn start(
+        store: Arc<dyn Store>,
+        writer: Arc<str>,
+        settings: &JournalSettings,
+        on_commit: Option<OnCommit>,
+    ) -> Arc<Self> {
         let location = store.location().to_owned();
         let lanes = (0..settings.lanes.max(1))
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(settings.queue_max);
                 #[cfg_attr(not(test), expect(unused_mut, reason = "the test build sets a mutation"))]
-                let mut lane = Lane::new(number, Arc::clone(&store), Arc::clone(&writer), settings.batch_max);
+                let mut lane = Lane::new(number, Arc::clone(&store), Arc::clone(&writer), settings.batch_max, on_commit.clone());
                 #[cfg(test)]
                 {
                     lane.claims_omitted = settings.claims_omitted;

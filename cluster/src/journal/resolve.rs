@@ -140,7 +140,7 @@ impl Lane {
                 }
                 Some(row) if row.event_type == CLAIM && row.command_id == nonce => {
                     let term = self.opened(*shard, position(last_seq + 1), owner.clone());
-                    answers.insert(*shard, Ok(Claimed { shard: *shard, term, last_time }));
+                    answers.insert(*shard, Ok(Claimed { shard: *shard, term, last_time, last_seq }));
                 }
                 Some(row) if row.epoch > epoch || (row.epoch == epoch && row.writer != self.writer) => {
                     let (writer, epoch) = (row.writer.to_string(), row.epoch);
@@ -165,7 +165,8 @@ impl Lane {
         }
         for (shard, owner, position, last_time) in claimed {
             let term = self.opened(shard, position, owner);
-            answers.insert(shard, Ok(Claimed { shard, term, last_time }));
+            let last_seq = position.next_seq - 1;
+            answers.insert(shard, Ok(Claimed { shard, term, last_time, last_seq }));
         }
         Ok(())
     }

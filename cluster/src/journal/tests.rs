@@ -173,7 +173,7 @@ fn node(database: &Database, name: &str, claims_omitted: bool) -> Node {
     let store = Arc::new(Faulty { store: Arc::clone(&database.store), faults: Arc::clone(&faults), late });
     let settings = JournalSettings { lanes: 1, claims_omitted, ..JournalSettings::default() };
     Node {
-        journal: Journal::start(store, name.into(), &settings),
+        journal: Journal::start(store, name.into(), &settings, None),
         faults,
         news: Arc::default(),
         durable: Arc::default(),

@@ -90,6 +90,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Returns how many went.
     async fn prune(&self, service: &str, shard: u32, below_seq: u64, limit: u32) -> Result<u64, StoreError>;
 
+    /// How far the shards have been published; nothing for those of which nothing has been.
+    async fn publications(&self, service: &str, shards: &[u32]) -> Result<Vec<Publication>, StoreError>;
+
+    /// Records how far shards have been published. A position never falls.
+    async fn record_publications(&self, service: &str, publications: &[Publication]) -> Result<(), StoreError>;
+
     /// The service database's incarnation: 1 when new, raised after a restore or a promotion.
     async fn incarnation(&self, service: &str) -> Result<u64, StoreError>;
 
@@ -197,6 +203,17 @@ pub struct JournalRow {
     pub occurred_at: Timestamp,
     /// W3C traceparent, may be empty.
     pub traceparent: String,
+}
+
+/// How far a shard has been published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Shard number.
+    pub shard: u32,
+    /// Everything up to this row.
+    pub seq: u64,
+    /// The last row up to there that was a public event; 0 when there was none.
+    pub published: u64,
 }
 
 /// The type of the row by which a node takes a shard.

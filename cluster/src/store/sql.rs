@@ -8,10 +8,10 @@ use async_trait::async_trait;
 
 use super::server::{Address, Server};
 use super::session::{Fault, Row, Value};
-use super::statements::{SHARDS_PER_FILTER_MAX, SHARDS_PER_LOOKUP_MAX, column_value};
+use super::statements::{ROWS_MAX, SHARDS_PER_FILTER_MAX, SHARDS_PER_LOOKUP_MAX, column_value};
 use super::writer::SqlWriter;
 use super::{
-    CLAIM, Due, JournalRow, ListedRow, StateTable, Store, StoreError, StoreWriter, StoredEntity, migrate, mysql,
+    CLAIM, Due, JournalRow, ListedRow, Publication, StateTable, Store, StoreError, StoreWriter, StoredEntity, migrate, mysql,
     schema, sqlite,
 };
 use crate::entity::ColumnValue;
@@ -161,6 +161,37 @@ impl SqlStore {
         Ok(pruned)
     }
 
+    async fn read_publications(&self, service: &str, shards: &[u32]) -> Result<Vec<Publication>, Fault> {
+        let mut found = Vec::new();
+        for shards in shards.chunks(SHARDS_PER_FILTER_MAX) {
+            let shards = padded(shards);
+            let sql = self.server.statements.publications(service, shards.len())?;
+            let values: Vec<_> = shards.iter().map(|shard| Value::Integer(i64::from(*shard))).collect();
+            for row in self.server.read(&sql, &values).await? {
+                found.push(Publication { shard: row.shard(0)?, seq: row.unsigned(1)?, published: row.unsigned(2)? });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn write_publications(&self, service: &str, publications: &[Publication]) -> Result<(), Fault> {
+        let mut transaction = self.server.transaction().await?;
+        for some in publications.chunks(ROWS_MAX) {
+            // Repeating the last one up to a power of two changes nothing: a position only rises.
+            let last = some.last().into_iter().cycle();
+            let rows = some.len().next_power_of_two();
+            let sql = self.server.statements.record_publications(service, rows)?;
+            let rows = some.iter().chain(last).take(rows);
+            let values: Vec<_> = rows
+                .flat_map(|one| {
+                    [Value::Integer(i64::from(one.shard)), Value::unsigned(one.seq), Value::unsigned(one.published)]
+                })
+                .collect();
+            transaction.execute(&sql, &values).await?;
+        }
+        transaction.commit().await
+    }
+
     async fn read_incarnation(&self, service: &str) -> Result<u64, Fault> {
         let sql = self.server.statements.with_prefix(service, INCARNATION)?;
         incarnation(&self.server.read(&sql, &[]).await?)
@@ -240,6 +271,14 @@ impl Store for SqlStore {
 
     async fn prune(&self, service: &str, shard: u32, below_seq: u64, limit: u32) -> Result<u64, StoreError> {
         self.prune_rows(service, shard, below_seq, limit).await.map_err(|fault| self.error(fault))
+    }
+
+    async fn publications(&self, service: &str, shards: &[u32]) -> Result<Vec<Publication>, StoreError> {
+        self.read_publications(service, shards).await.map_err(|fault| self.error(fault))
+    }
+
+    async fn record_publications(&self, service: &str, publications: &[Publication]) -> Result<(), StoreError> {
+        self.write_publications(service, publications).await.map_err(|fault| self.error(fault))
     }
 
     async fn incarnation(&self, service: &str) -> Result<u64, StoreError> {

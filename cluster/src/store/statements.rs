@@ -154,6 +154,31 @@ impl Statements {
             .into())
     }
 
+    /// How far so many shards have been published: shard, seq, published.
+    pub(super) fn publications(&self, service: &str, shards: usize) -> Result<Arc<str>, Fault> {
+        let prefix = self.prefix(service)?;
+        let filter = repeated("?", ", ", shards);
+        Ok(format!("SELECT shard, seq, published FROM {prefix}publication WHERE shard IN ({filter})").into())
+    }
+
+    /// Raises the positions of so many shards; a lower one changes nothing.
+    pub(super) fn record_publications(&self, service: &str, rows: usize) -> Result<Arc<str>, Fault> {
+        let prefix = self.prefix(service)?;
+        let values = repeated(&tuple(3), ", ", rows);
+        // MySQL assigns from left to right: the seq is compared before it is set.
+        let clash = match self.dialect {
+            Dialect::MySql => {
+                "ON DUPLICATE KEY UPDATE published = IF(VALUES(seq) > seq, VALUES(published), published), \
+                 seq = GREATEST(seq, VALUES(seq))"
+            }
+            Dialect::Sqlite => {
+                "ON CONFLICT (shard) DO UPDATE SET published = excluded.published, seq = excluded.seq \
+                 WHERE excluded.seq > seq"
+            }
+        };
+        Ok(format!("INSERT INTO {prefix}publication (shard, seq, published) VALUES {values} {clash}").into())
+    }
+
     /// Due entities of so many shards: shard, entity, wake_at. Bound: until, part, shards, and when `after`:
     /// wake_at, wake_at, entity; then the limit.
     pub(super) fn due(&self, kind: Kind, shards: usize, after: bool) -> Result<Arc<str>, Fault> {

@@ -100,7 +100,7 @@ async fn measure(
     arguments: &BenchArguments,
 ) -> Result<f64, BenchError> {
     let settings = JournalSettings { lanes, queue_max: 4 * batch, batch_max: batch };
-    let journal = Journal::start(store, "bench@1".into(), &settings);
+    let journal = Journal::start(store, "bench@1".into(), &settings, None);
     let shards: Vec<(ShardId, ShardOwner)> =
         (0..lanes * SHARDS_PER_LANE).map(|number| (rows::shard(number), ShardOwner::new(|_| {}))).collect();
     let mut terms = Vec::with_capacity(shards.len());

@@ -1,0 +1,163 @@
+//! Hands events to an intake, with patience for what passes and a dead letter for what does not.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Envelope;
+use super::intake::{BATCH_MAX, Command, ConsumerType, Progress, Reply, key_of};
+use crate::ask::Ask;
+use crate::error::Failure;
+use crate::handle::{Outcome, Router};
+use crate::metrics;
+use crate::reference::Address;
+use crate::router::COMMAND_BYTES_MAX;
+
+/// How often an event is tried before it is set aside.
+pub const ATTEMPTS_MAX: u32 = 4;
+/// Pause before the second attempt; it doubles with each further one.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+/// Pause while an intake takes no more.
+const PAUSE_FULL: Duration = Duration::from_millis(50);
+/// How often an intake may say so in a row.
+const FULL_MAX: u32 = 100;
+/// How long one command may take.
+const ASK_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of events in one command.
+const COMMAND_BYTES: usize = COMMAND_BYTES_MAX / 2;
+
+/// Why events were not consumed. Nothing is lost: they are to be handed in again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FeedError {
+    /// The intake lacks an earlier event.
+    #[error("{intake} has consumed up to {high_water} and lacks {lacks}")]
+    Gap {
+        /// The intake.
+        intake: String,
+        /// How far it got.
+        high_water: u64,
+        /// The predecessor of the first event that it could not take.
+        lacks: u64,
+    },
+    /// It takes no more for now.
+    #[error("{0} takes no more for now")]
+    Full(String),
+    /// It could not be asked.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Feeds the intakes of one consumer.
+#[derive(Clone)]
+pub(crate) struct Feeder {
+    pub consumer: ConsumerType,
+    pub router: Weak<dyn Router>,
+}
+
+impl Feeder {
+    /// Hands over events of one source shard, in the order of their sequence, until all are consumed or set
+    /// aside. `complete` says that
+    /// the source has nothing between them and what the intake has consumed.
+    ///
+    /// # Errors
+    /// A [`FeedError`]; what was consumed before it stays so.
+    pub(crate) async fn feed(&self, events: &[Envelope], complete: bool) -> Result<(), FeedError> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let key = key_of(&first.service, first.shard);
+        let target = Address { kind: self.consumer.kind.to_string().into(), key };
+        let mut left = events;
+        let mut refusals = 0;
+        let mut fulls = 0;
+        // After a crash one by one, so that only the event at fault is set aside.
+        let mut batch_max = BATCH_MAX;
+        while let Some(next) = left.first() {
+            let batch = &left[..within(left, batch_max)];
+            let command = Command::<Value>::Consume { events: batch.to_vec(), complete };
+            let progress = match self.ask(&target, &command).await {
+                Ok(progress) => progress,
+                Err(Failure::Crashed { .. }) if batch.len() > 1 => {
+                    batch_max = 1;
+                    continue;
+                }
+                Err(Failure::Crashed { entity }) => {
+                    let reason = format!("{entity} crashed over it");
+                    Progress { refused: Some((next.sequence, reason)), ..Progress::default() }
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            let done = left.iter().take_while(|event| event.sequence <= progress.high_water).count();
+            metrics::consumed(self.consumer.group, done);
+            left = &left[done..];
+            if done > 0 {
+                (refusals, fulls) = (0, 0);
+            }
+            let Some(next) = left.first() else { break };
+            if let Some((_, reason)) = progress.refused.filter(|(sequence, _)| *sequence == next.sequence) {
+                refusals += 1;
+                if refusals < ATTEMPTS_MAX {
+                    tokio::time::sleep(PAUSE_FIRST * 2u32.pow(refusals - 1)).await;
+                    continue;
+                }
+                tracing::warn!(intake = %target, event = next.id, reason, "an event is set aside as a dead letter");
+                let event = Box::new(next.clone());
+                let command = Command::<Value>::SetAside { event, reason, attempts: refusals };
+                self.ask(&target, &command).await?;
+                metrics::dead_lettered(self.consumer.group);
+                left = &left[1..];
+                (refusals, batch_max) = (0, BATCH_MAX);
+            } else if let Some(lacks) = progress.lacks {
+                let high_water = progress.high_water;
+                return Err(FeedError::Gap { intake: target.to_string(), high_water, lacks });
+            } else if progress.full {
+                fulls += 1;
+                if fulls > FULL_MAX {
+                    return Err(FeedError::Full(target.to_string()));
+                }
+                tokio::time::sleep(PAUSE_FULL).await;
+            } else if done == 0 {
+                let reason = format!("{target} neither took nor refused {}", next.id);
+                return Err(Failure::Invalid { reason }.into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, target: &Address, command: &Command<Value>) -> Result<Progress, Failure> {
+        let invalid = |error: serde_json::Error| Failure::Invalid { reason: error.to_string() };
+        let gone = || Failure::Unavailable { what: "this node".into(), retry_after_ms: 1000 };
+        let router = self.router.upgrade().ok_or_else(gone)?;
+        let json = serde_json::to_vec(command).map_err(invalid)?;
+        match router.ask(target.clone(), json, Ask::within(ASK_PATIENCE)).await {
+            Outcome::Reply { json, .. } => match serde_json::from_slice(&json).map_err(invalid)? {
+                Reply::<Value>::Consumed(progress) => Ok(progress),
+                other => Err(Failure::Invalid { reason: format!("{target} answered {other:?}") }),
+            },
+            Outcome::Rejected { json, .. } => {
+                let rejection = String::from_utf8_lossy(&json);
+                Err(Failure::Invalid { reason: format!("{target} refused: {rejection}") })
+            }
+            Outcome::Failed(failure) => Err(failure),
+        }
+    }
+}
+
+/// How many of the events fit one command; at least one.
+fn within(events: &[Envelope], count_max: usize) -> usize {
+    let mut bytes = 0;
+    let fitting = events.iter().take(count_max).take_while(|event| {
+        bytes += size(&event.data) + 512;
+        bytes <= COMMAND_BYTES
+    });
+    fitting.count().max(1)
+}
+
+/// About how many bytes a value takes as JSON.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(all) => all.iter().map(size).sum::<usize>() + all.len() + 2,
+        Value::Object(all) => all.iter().map(|(key, value)| key.len() + 4 + size(value)).sum::<usize>() + 2,
+        _ => 20,
+    }
+}

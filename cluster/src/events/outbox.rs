@@ -1,0 +1,207 @@
+//! Committed rows on their way to the publisher.
+//!
+//! What has just been committed is handed over from memory, so that publishing costs the database nothing
+//! in the usual case. The memory is bounded: a shard that falls behind loses its rows from it and is read
+//! from the journal instead.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::reference::ShardId;
+use crate::store::JournalRow;
+
+/// Rows that are kept for one shard.
+pub const SHARD_ROWS_MAX: usize = 512;
+/// Bytes of rows that are kept for all shards of a node.
+pub const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What a row costs beside its texts.
+const ROW_BYTES: usize = 256;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    shards: Mutex<Shards>,
+    committed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Shards {
+    by_id: HashMap<ShardId, Committed>,
+    bytes: usize,
+}
+
+/// What is known of one shard that this node serves.
+#[derive(Debug, Default)]
+struct Committed {
+    /// Of this node's present hold on the shard.
+    term: u64,
+    /// The last committed row.
+    last_seq: u64,
+    /// The newest rows, without a gap, ending with `last_seq`; may be empty.
+    rows: VecDeque<JournalRow>,
+}
+
+/// What there is to publish of a shard.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing.
+    Done,
+    /// These rows.
+    Rows(Vec<JournalRow>),
+    /// Rows up to this one, to be read from the journal.
+    InJournal(u64),
+}
+
+impl Outbox {
+    /// This node serves the shard from now on; its journal ends at `last_seq`.
+    pub(crate) fn open(&self, shard: ShardId, term: u64, last_seq: u64) {
+        let mut shards = self.lock();
+        shards.forget(shard);
+        shards.by_id.insert(shard, Committed { term, last_seq, rows: VecDeque::new() });
+        drop(shards);
+        self.committed.notify_one();
+    }
+
+    /// This node no longer serves the shard.
+    pub(crate) fn close(&self, shard: ShardId) {
+        self.lock().forget(shard);
+    }
+
+    /// Takes rows that have just been committed.
+    pub(crate) fn committed(&self, rows: impl IntoIterator<Item = (&'static str, JournalRow)>) {
+        let mut shards = self.lock();
+        let mut any = false;
+        for (service, row) in rows {
+            any |= shards.add(ShardId { service, number: row.shard }, row);
+        }
+        drop(shards);
+        if any {
+            self.committed.notify_one();
+        }
+    }
+
+    /// Waits until something has been committed since the last call.
+    pub(crate) async fn changed(&self) {
+        self.committed.notified().await;
+    }
+
+    /// The shards that this node serves, each with the term of its hold and its last row.
+    pub(crate) fn serving(&self) -> Vec<(ShardId, u64, u64)> {
+        self.lock().by_id.iter().map(|(shard, one)| (*shard, one.term, one.last_seq)).collect()
+    }
+
+    /// At most `limit` rows of a shard from `from_seq` on; what is handed out is forgotten here.
+    pub(crate) fn take(&self, shard: ShardId, from_seq: u64, limit: usize) -> Next {
+        let mut shards = self.lock();
+        let Some(one) = shards.by_id.get_mut(&shard) else { return Next::Done };
+        if from_seq > one.last_seq {
+            return Next::Done;
+        }
+        let mut freed = 0;
+        while one.rows.front().is_some_and(|row| row.seq < from_seq) {
+            freed += one.rows.pop_front().as_ref().map_or(0, bytes);
+        }
+        let next = if one.rows.front().is_some_and(|row| row.seq == from_seq) {
+            let count = one.rows.len().min(limit);
+            let rows: Vec<_> = one.rows.drain(..count).collect();
+            freed += rows.iter().map(bytes).sum::<usize>();
+            Next::Rows(rows)
+        } else {
+            Next::InJournal(one.rows.front().map_or(one.last_seq, |row| row.seq - 1))
+        };
+        shards.bytes -= freed;
+        next
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shards> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shards {
+    fn add(&mut self, shard: ShardId, row: JournalRow) -> bool {
+        let full = self.bytes >= BYTES_MAX;
+        let Some(one) = self.by_id.get_mut(&shard) else { return false };
+        let follows = row.seq == one.last_seq + 1;
+        one.last_seq = one.last_seq.max(row.seq);
+        if !follows || full || one.rows.len() >= SHARD_ROWS_MAX {
+            self.bytes -= one.rows.drain(..).map(|row| bytes(&row)).sum::<usize>();
+        }
+        if follows && !full {
+            self.bytes += bytes(&row);
+            one.rows.push_back(row);
+        }
+        true
+    }
+
+    fn forget(&mut self, shard: ShardId) {
+        if let Some(one) = self.by_id.remove(&shard) {
+            self.bytes -= one.rows.iter().map(bytes).sum::<usize>();
+        }
+    }
+}
+
+fn bytes(row: &JournalRow) -> usize {
+    ROW_BYTES + row.payload.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    const SHARD: ShardId = ShardId { service: "order", number: 3 };
+
+    fn row(seq: u64) -> (&'static str, JournalRow) {
+        let row = JournalRow {
+            shard: SHARD.number,
+            seq,
+            epoch: 1,
+            writer: "node@1".into(),
+            entity: String::new(),
+            entity_version: 0,
+            previous_seq: 0,
+            command_id: String::new(),
+            event_type: String::new(),
+            payload: vec![0; 10],
+            occurred_at: Timestamp(0),
+            traceparent: String::new(),
+        };
+        (SHARD.service, row)
+    }
+
+    fn seqs(next: Next) -> Vec<u64> {
+        match next {
+            Next::Rows(rows) => rows.iter().map(|row| row.seq).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn rows_come_from_memory_or_are_said_to_be_in_the_journal() {
+        let outbox = Outbox::default();
+        outbox.committed([row(1)]);
+        assert_eq!(outbox.take(SHARD, 1, 10), Next::Done, "a shard that is not served");
+        outbox.open(SHARD, 1, 4);
+        assert_eq!(outbox.take(SHARD, 2, 10), Next::InJournal(4));
+        outbox.committed((5..=9).map(row));
+        assert_eq!(outbox.take(SHARD, 2, 10), Next::InJournal(4));
+        assert_eq!(seqs(outbox.take(SHARD, 5, 3)), [5, 6, 7]);
+        assert_eq!(outbox.take(SHARD, 5, 3), Next::InJournal(7), "rewound");
+        assert_eq!(seqs(outbox.take(SHARD, 8, 3)), [8, 9]);
+        assert_eq!(outbox.take(SHARD, 10, 3), Next::Done);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let outbox = Outbox::default();
+        outbox.open(SHARD, 1, 0);
+        let many = SHARD_ROWS_MAX as u64 + 10;
+        outbox.committed((1..=many).map(row));
+        assert_eq!(outbox.take(SHARD, 1, 10), Next::InJournal(SHARD_ROWS_MAX as u64));
+        outbox.close(SHARD);
+        assert_eq!(outbox.lock().bytes, 0);
+    }
+}

@@ -1,0 +1,299 @@
+//! Publishes the committed rows of the shards that this node owns: one task for each service.
+//!
+//! A round takes what there is of each shard, hands it to the sink and moves the shard's position on to the
+//! last event before the first that was not taken; from there the next round goes on. Positions are written
+//! at leisure: what they lag behind is published again by the next owner, and dropped by the consumers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::feed::{FeedError, Feeder};
+use super::local::Replay;
+use super::outbox::{Next, Outbox};
+use super::sink::EventSink;
+use super::{Envelope, PublicEvent};
+use crate::databases::Databases;
+use crate::error::Failure;
+use crate::metrics;
+use crate::reference::{Key, ShardId};
+use crate::runtime::Runtime;
+use crate::store::{JournalRow, Publication, StoreError};
+
+/// Rows of one shard in one round.
+const SHARD_ROWS: usize = 256;
+/// Rows of one round.
+const ROUND_ROWS: usize = 4096;
+/// How often positions are written.
+const POSITION_EVERY: Duration = Duration::from_secs(1);
+/// Pause after a failure; doubles up to [`PAUSE_MAX`].
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// The longest pause: so late at most does publishing begin after the sink's return.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What the publishers of a node rest on.
+#[derive(Clone)]
+pub(crate) struct Publishing {
+    pub runtime: Arc<Runtime>,
+    pub databases: Arc<Databases>,
+    pub outboxes: Arc<Outboxes>,
+}
+
+/// The outbox of each service that this node runs.
+pub(crate) type Outboxes = HashMap<&'static str, Outbox>;
+
+/// How far a shard has been published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Position {
+    /// Of this node's hold on the shard.
+    term: u64,
+    /// Everything up to this row is published.
+    seq: u64,
+    /// The last row up to there that was a public event.
+    published: u64,
+    /// What the database knows.
+    recorded: u64,
+}
+
+struct Publisher {
+    service: &'static str,
+    on: Publishing,
+    sink: Arc<dyn EventSink>,
+    /// How long a round waits for more; a sink that is dear by the round wants it longer.
+    linger: Duration,
+    positions: HashMap<ShardId, Position>,
+}
+
+/// Starts the publisher of one service.
+pub(crate) fn start(
+    service: &'static str,
+    on: Publishing,
+    sink: Arc<dyn EventSink>,
+    linger: Duration,
+) -> JoinHandle<()> {
+    let publisher =
+        Publisher { service, on, sink, linger, positions: HashMap::new() };
+    tokio::spawn(publisher.run())
+}
+
+impl Publisher {
+    async fn run(mut self) {
+        let on = self.on.clone();
+        let Some(outbox) = on.outboxes.get(self.service) else { return };
+        let mut pause = PAUSE_FIRST;
+        let mut record_at = Instant::now() + POSITION_EVERY;
+        loop {
+            match self.round(outbox).await {
+                Ok(true) => pause = PAUSE_FIRST,
+                Ok(false) => {
+                    pause = PAUSE_FIRST;
+                    // With nothing to record the next commit alone is waited for.
+                    let until = self.is_dirty().then_some(record_at);
+                    tokio::select! {
+                        () = outbox.changed() => tokio::time::sleep(self.linger).await,
+                        () = sleep_until(until) => {}
+                    }
+                }
+                Err(error) => {
+                    if pause == PAUSE_FIRST {
+                        tracing::warn!(service = self.service, error, "events wait in the journal");
+                    }
+                    metrics::publish_failed(self.service);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+            if Instant::now() >= record_at {
+                self.record().await;
+                record_at = Instant::now() + POSITION_EVERY;
+            }
+        }
+    }
+
+    /// Publishes what there is, once; false when there was nothing.
+    async fn round(&mut self, outbox: &Outbox) -> Result<bool, String> {
+        let serving = outbox.serving();
+        self.follow(&serving).await.map_err(|error| error.to_string())?;
+        let mut lag = 0;
+        let mut events = Vec::new();
+        // Of each shard that has something: where it was, and where it will be after each of its events.
+        let mut steps: Vec<(ShardId, Position, Vec<Position>, Position)> = Vec::new();
+        let mut rows_taken = 0;
+        for (shard, _, last_seq) in &serving {
+            let Some(position) = self.positions.get(shard).copied() else { continue };
+            lag += last_seq.saturating_sub(position.seq);
+            if rows_taken >= ROUND_ROWS || position.seq >= *last_seq {
+                continue;
+            }
+            let rows = self.rows(outbox, *shard, position.seq + 1).await.map_err(|error| error.to_string())?;
+            rows_taken += rows.len();
+            let Some(last) = rows.last() else { continue };
+            let end = Position { seq: last.seq, ..position };
+            let incarnation = self.on.databases.incarnation(*shard);
+            let mut reached = Vec::new();
+            let mut at = position;
+            for row in &rows {
+                let Some(event) = public(&self.on.runtime, *shard, row) else { continue };
+                events.push(Envelope::new(self.service, incarnation, row, event, at.published));
+                at = Position { seq: row.seq, published: row.seq, ..at };
+                reached.push(at);
+            }
+            steps.push((*shard, position, reached, Position { published: at.published, ..end }));
+        }
+        metrics::publish_lag(self.service, lag);
+        if steps.is_empty() {
+            return Ok(false);
+        }
+        let results = if events.is_empty() { Vec::new() } else { self.sink.publish(&events).await };
+        let mut results = results.into_iter();
+        let mut failure = None;
+        for (shard, mut position, reached, end) in steps {
+            let outcomes: Vec<_> = results.by_ref().take(reached.len()).collect();
+            let taken = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
+            metrics::published(self.service, taken);
+            match outcomes.into_iter().nth(taken) {
+                None if taken == reached.len() => position = end,
+                missing => {
+                    position = taken.checked_sub(1).map_or(position, |last| reached[last]);
+                    let error = missing.and_then(Result::err).map_or("no answer".to_owned(), |error| error.0);
+                    failure = failure.or(Some(error));
+                }
+            }
+            self.positions.insert(shard, position);
+        }
+        failure.map_or(Ok(true), Err)
+    }
+
+    /// Lets go of shards that this node no longer serves, and looks up how far new ones have been published.
+    async fn follow(&mut self, serving: &[(ShardId, u64, u64)]) -> Result<(), StoreError> {
+        let terms: HashMap<ShardId, u64> = serving.iter().map(|(shard, term, _)| (*shard, *term)).collect();
+        self.positions.retain(|shard, position| terms.get(shard) == Some(&position.term));
+        let unknown = terms.iter().filter(|(shard, _)| !self.positions.contains_key(shard));
+        let mut by_store: HashMap<String, Vec<ShardId>> = HashMap::new();
+        for (shard, _) in unknown {
+            if let Some(server) = self.on.databases.of_shard(*shard) {
+                by_store.entry(server.store.location().to_owned()).or_default().push(*shard);
+            }
+        }
+        for shards in by_store.into_values() {
+            let Some(server) = shards.first().and_then(|shard| self.on.databases.of_shard(*shard)) else { continue };
+            let numbers: Vec<u32> = shards.iter().map(|shard| shard.number).collect();
+            let known = server.store.publications(self.service, &numbers).await?;
+            let known: HashMap<u32, Publication> = known.into_iter().map(|one| (one.shard, one)).collect();
+            for shard in shards {
+                let (seq, published) = known.get(&shard.number).map_or((0, 0), |one| (one.seq, one.published));
+                let position = Position { term: terms[&shard], seq, published, recorded: seq };
+                self.positions.insert(shard, position);
+            }
+        }
+        Ok(())
+    }
+
+    async fn rows(&self, outbox: &Outbox, shard: ShardId, from_seq: u64) -> Result<Vec<JournalRow>, StoreError> {
+        match outbox.take(shard, from_seq, SHARD_ROWS) {
+            Next::Done => Ok(Vec::new()),
+            Next::Rows(rows) => Ok(rows),
+            Next::InJournal(through) => {
+                let Some(server) = self.on.databases.of_shard(shard) else { return Ok(Vec::new()) };
+                let mut rows = server.store.journal(self.service, shard.number, from_seq, SHARD_ROWS as u32).await?;
+                rows.retain(|row| row.seq <= through);
+                Ok(rows)
+            }
+        }
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.positions.values().any(|position| position.seq > position.recorded)
+    }
+
+    async fn record(&mut self) {
+        let mut by_store: HashMap<String, Vec<(ShardId, Publication)>> = HashMap::new();
+        for (shard, position) in self.positions.iter().filter(|(_, position)| position.seq > position.recorded) {
+            if let Some(server) = self.on.databases.of_shard(*shard) {
+                let Position { seq, published, .. } = *position;
+                let publication = Publication { shard: shard.number, seq, published };
+                by_store.entry(server.store.location().to_owned()).or_default().push((*shard, publication));
+            }
+        }
+        for shards in by_store.into_values() {
+            let Some(server) = shards.first().and_then(|(shard, _)| self.on.databases.of_shard(*shard)) else {
+                continue;
+            };
+            let publications: Vec<Publication> = shards.iter().map(|(_, one)| *one).collect();
+            match server.store.record_publications(self.service, &publications).await {
+                Ok(()) => {
+                    for (shard, publication) in shards {
+                        if let Some(position) = self.positions.get_mut(&shard) {
+                            position.recorded = publication.seq;
+                        }
+                    }
+                }
+                Err(error) => tracing::debug!(service = self.service, %error, "positions are written later"),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Replay for Publishing {
+    async fn replay(
+        &self,
+        feeder: &Feeder,
+        service: &str,
+        shard: u32,
+        after: u64,
+        before: u64,
+    ) -> Result<(), FeedError> {
+        let unavailable = |what: String| Failure::Unavailable { what, retry_after_ms: 1000 };
+        let (service, _) = self
+            .outboxes
+            .get_key_value(service)
+            .ok_or_else(|| unavailable(format!("{service} on this node")))?;
+        let shard = ShardId { service, number: shard };
+        let server =
+            self.databases.of_shard(shard).ok_or_else(|| unavailable(format!("database of {shard}")))?;
+        let failed = |error: StoreError| FeedError::Failed(unavailable(error.to_string()));
+        let incarnation = self.databases.incarnation(shard);
+        let mut seq = after;
+        let mut published = after;
+        tracing::info!(%shard, group = feeder.consumer.group, after, before, "events are read again from the journal");
+        while seq + 1 < before {
+            let rows =
+                server.store.journal(service, shard.number, seq + 1, SHARD_ROWS as u32).await.map_err(failed)?;
+            let Some(last) = rows.last() else { break };
+            seq = last.seq;
+            let mut events = Vec::new();
+            for row in rows.iter().take_while(|row| row.seq < before) {
+                if let Some(event) = public(&self.runtime, shard, row) {
+                    events.push(Envelope::new(service, incarnation, row, event, published));
+                    published = row.seq;
+                }
+            }
+            feeder.feed(&events, true).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the outside is told of a row.
+fn public(runtime: &Runtime, shard: ShardId, row: &JournalRow) -> Option<PublicEvent> {
+    let (entity, key) = row.entity.split_once('/')?;
+    let entity_type = runtime.entity_type(&format!("{}.{entity}", shard.service))?;
+    let public = Key::new(key).map_err(|error| error.to_string()).and_then(|key| entity_type.publish(&key, &row.payload));
+    public.unwrap_or_else(|error| {
+        // Written by a version that knew more: nothing that this one may make up.
+        tracing::error!(%shard, seq = row.seq, error, "a row can't be read and is not published");
+        None
+    })
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
