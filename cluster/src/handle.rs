@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 use crate::ask::{Answered, Ask};
 use crate::entity::{Entity, EntityState};
 use crate::error::{AskError, Failure};
+use crate::events::{Envelope, Live, Signal};
 use crate::query::{Listed, Query};
 use crate::reference::{Address, Key, Ref};
 use crate::status::ClusterStatus;
@@ -26,10 +28,16 @@ pub trait Router: Send + Sync + 'static {
     async fn ask(&self, target: Address, command: Vec<u8>, ask: Ask) -> Outcome;
     /// Reads a list from the stores of the kind's service, in the order of the keys.
     async fn list(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure>;
+    /// The public events of an entity behind a journal seq, in order, as last committed.
+    async fn history(&self, target: &Address, after_seq: u64, limit: u32) -> Result<Vec<Envelope>, Failure>;
     /// What this node knows of the cluster.
     async fn status(&self) -> ClusterStatus;
     /// False while this node joins or drains.
     fn is_ready(&self) -> bool;
+    /// Everything that happens from now on, see [`Live`].
+    fn live(&self) -> broadcast::Receiver<Live>;
+    /// Tells all watchers something that is never kept.
+    fn signal(&self, signal: Signal);
 }
 
 /// How an ask ended, without types.
@@ -106,6 +114,20 @@ impl Cluster {
             .collect()
     }
 
+    /// The public events of an entity behind a journal seq (`sequence` of an envelope), in order; at most as
+    /// many as a page has. Their `previous` is 0.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the store is away.
+    pub async fn history<E: Entity>(
+        &self,
+        target: &Ref<E>,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<Envelope>, Failure> {
+        self.router.history(&target.address(), after_seq, limit).await
+    }
+
     /// What this node knows of the cluster.
     pub async fn status(&self) -> ClusterStatus {
         self.router.status().await
@@ -114,6 +136,17 @@ impl Cluster {
     /// False while this node joins or drains.
     pub fn is_ready(&self) -> bool {
         self.router.is_ready()
+    }
+
+    /// Everything that happens in the cluster from now on, on a node with the role `gateway`. A receiver that
+    /// is too slow is told how much it has missed.
+    pub fn live(&self) -> broadcast::Receiver<Live> {
+        self.router.live()
+    }
+
+    /// Tells all gateways something that is never kept, such as a rider's position. Best effort; at most 4 KiB.
+    pub fn signal(&self, signal: Signal) {
+        self.router.signal(signal);
     }
 
     /// A typed reference from a text.

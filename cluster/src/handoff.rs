@@ -284,6 +284,8 @@ impl Handoff {
 
     fn opened(&mut self, claimed: Claimed) {
         let Some(actor) = self.open.get(claimed.shard) else { return };
+        // Before anything more is committed to it.
+        self.runtime.outboxes.open(claimed.shard, claimed.term, claimed.last_seq);
         let message = ShardMessage::Opened { term: claimed.term, last_time: claimed.last_time };
         if actor.cast(message).is_ok() && self.serving.insert(claimed.shard) {
             metrics::serving(claimed.shard.service, 1);
@@ -321,6 +323,7 @@ impl Handoff {
     }
 
     fn closed(&mut self, shard: ShardId) {
+        self.runtime.outboxes.close(shard);
         if self.serving.remove(&shard) {
             metrics::serving(shard.service, -1);
         }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::error::Failure;
+use crate::events::{self, Envelope, Live, Signal, Spread};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::journal::ReplyTo;
@@ -24,7 +25,7 @@ use crate::shard::{Delivery, ShardMessage};
 use crate::status::ClusterStatus;
 use crate::store::{ListedRow, StateTable, StoreError};
 use crate::topology::{Topology, shard_of};
-use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireList};
+use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireHistory, WireList};
 
 /// The first pause before an ask is repeated; it doubles up to [`PAUSE_MAX`]. A new placement ends it.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
@@ -44,6 +45,7 @@ pub(crate) struct NodeRouter {
     pub open: Arc<OpenShards>,
     pub databases: Arc<Databases>,
     pub links: OnceLock<Arc<Links>>,
+    pub spread: Arc<Spread>,
     pub membership: OnceLock<Arc<Membership>>,
     /// Asks that wait here for a shard that moves.
     pub held: Semaphore,
@@ -102,19 +104,24 @@ impl Router for NodeRouter {
         if self.databases.of_service(table.kind.service).is_some() {
             return self.list_here(table, query).await;
         }
-        let view = self.membership.get().map(|membership| membership.view().borrow().clone());
-        let members = view.iter().flat_map(|view| view.eligible(table.kind.service)).map(|member| &member.node);
-        let list = WireList::new(table.kind.to_string(), query);
-        let mut last = Failure::Unavailable { what: format!("service {}", table.kind.service), retry_after_ms: 1000 };
-        for member in members {
-            match self.call(member, WireCall::List(list.clone()), Bytes::new(), None, Duration::from_secs(2)).await {
-                Ok(WireAnswer::Rows { rows }) => return Ok(rows.into_iter().map(Into::into).collect()),
-                Ok(WireAnswer::Failed { failure }) => last = failure,
-                Ok(_) => last = Failure::Invalid { reason: "the node answered something else".into() },
-                Err(failure) => tracing::debug!(%member, %failure, "a list was not answered"),
-            }
+        let call = WireCall::List(WireList::new(table.kind.to_string(), query));
+        match self.call_any(table.kind.service, &call).await? {
+            WireAnswer::Rows { rows } => Ok(rows.into_iter().map(Into::into).collect()),
+            other => Err(unexpected(&other)),
         }
-        Err(last)
+    }
+
+    async fn history(&self, target: &Address, after_seq: u64, limit: u32) -> Result<Vec<Envelope>, Failure> {
+        let shard = self.shard_of(&target.kind, &target.key)?;
+        if self.databases.of_service(shard.service).is_some() {
+            return self.history_here(shard, target, after_seq, limit).await;
+        }
+        let (kind, key) = (target.kind.to_string(), target.key.clone());
+        let call = WireCall::History(WireHistory { kind, key, after_seq, limit });
+        match self.call_any(shard.service, &call).await? {
+            WireAnswer::Events { json } => json.events(),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn status(&self) -> ClusterStatus {
@@ -123,6 +130,14 @@ impl Router for NodeRouter {
 
     fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    fn live(&self) -> broadcast::Receiver<Live> {
+        self.spread.watch()
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.spread.signal(signal);
     }
 }
 
@@ -229,6 +244,39 @@ impl NodeRouter {
         Ok(wire::decode_answer(&answer))
     }
 
+    /// Asks the nodes that run a service, one after the other, until one answers: for reads from the database
+    /// that all of them share.
+    async fn call_any(&self, service: &str, call: &WireCall) -> Result<WireAnswer, Failure> {
+        let view = self.membership.get().map(|membership| membership.view().borrow().clone());
+        let members = view.iter().flat_map(|view| view.eligible(service)).map(|member| &member.node);
+        let mut last = Failure::Unavailable { what: format!("service {service}"), retry_after_ms: 1000 };
+        for member in members {
+            match self.call(member, call.clone(), Bytes::new(), None, Duration::from_secs(2)).await {
+                Ok(WireAnswer::Failed { failure }) => last = failure,
+                Ok(answer) => return Ok(answer),
+                Err(failure) => tracing::debug!(%member, %failure, "a read was not answered"),
+            }
+        }
+        Err(last)
+    }
+
+    async fn history_here(
+        &self,
+        shard: ShardId,
+        target: &Address,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<Envelope>, Failure> {
+        let unavailable = |what: String| Failure::Unavailable { what, retry_after_ms: 1000 };
+        let server = self.databases.of_shard(shard).ok_or_else(|| unavailable(format!("database of {shard}")))?;
+        let entity = target.kind.split_once('.').map_or("", |(_, entity)| entity);
+        let entity = format!("{entity}/{}", target.key);
+        let limit = limit.clamp(1, PAGE_MAX);
+        let rows = server.store.entity_journal(shard.service, shard.number, &entity, after_seq, limit).await;
+        let rows = rows.map_err(|error| unavailable(error.to_string()))?;
+        Ok(rows.iter().filter_map(|row| events::of_row(&self.runtime, &self.databases, shard, row, 0)).collect())
+    }
+
     async fn list_here(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
         let servers = self.databases.of_service(table.kind.service).unwrap_or_default();
         let query = Query { limit: query.limit.clamp(1, PAGE_MAX), ..query.clone() };
@@ -270,15 +318,30 @@ impl Inbound for NodeRouter {
                     },
                 },
             },
+            Ok(WireCall::History(WireHistory { kind, key, after_seq, limit })) => match self.shard_of(&kind, &key) {
+                Err(failure) => WireAnswer::Failed { failure },
+                Ok(shard) => {
+                    let target = Address { kind: kind.into(), key };
+                    self.history_here(shard, &target, after_seq, limit).await.into()
+                }
+            },
         };
         wire::encode(&answer)
     }
 
-    fn notice(&self, _from: &NodeId, _notice: Bytes) {
+    fn notice(&self, _from: &NodeId, notice: Bytes) {
+        if self.spread.take(&notice) {
+            return;
+        }
+        // Otherwise it says that the view has changed.
         if let Some(membership) = self.membership.get() {
             membership.poke();
         }
     }
+}
+
+fn unexpected(answer: &WireAnswer) -> Failure {
+    Failure::Invalid { reason: format!("the node answered something else: {answer:?}").chars().take(200).collect() }
 }
 
 fn failure_of(failure: LinkFailure, shard: ShardId) -> Failure {

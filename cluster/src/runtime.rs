@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::events::Outboxes;
 use crate::handle::Router;
 use crate::instance::EntityType;
 use crate::provider::Provider;
@@ -59,6 +60,8 @@ pub(crate) struct Runtime {
     pub effect_permits: Semaphore,
     pub in_flight: Arc<Semaphore>,
     pub shards_open: AtomicU32,
+    /// What has been committed and is yet to be published.
+    pub outboxes: Arc<Outboxes>,
     router: OnceLock<Weak<dyn Router>>,
     quarantined: Mutex<BTreeSet<Address>>,
 }
@@ -68,6 +71,7 @@ impl Runtime {
         settings: RuntimeSettings,
         types: impl IntoIterator<Item = Arc<dyn EntityType>>,
         providers: impl IntoIterator<Item = Arc<dyn Provider>>,
+        outboxes: Arc<Outboxes>,
         lease_holds: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -78,6 +82,7 @@ impl Runtime {
             effect_permits: Semaphore::new(settings.effects_max),
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
             shards_open: AtomicU32::new(0),
+            outboxes,
             router: OnceLock::new(),
             quarantined: Mutex::new(BTreeSet::new()),
             settings,

@@ -57,6 +57,9 @@ pub struct ServiceStatus {
     pub serving_here: u32,
     /// Entities loaded on this node.
     pub loaded_here: u64,
+    /// Rows of this node's shards whose events are still to be published.
+    #[serde(default)]
+    pub unpublished_here: u64,
 }
 
 /// A server that a node rests on.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ask::Once;
 use crate::entity::ColumnValue;
 use crate::error::Failure;
+use crate::events::Envelope;
 use crate::handle::Outcome;
 use crate::query::Query;
 use crate::reference::{Address, Key};
@@ -18,6 +19,7 @@ use crate::store::{ListedRow, StateTable};
 pub(crate) enum WireCall {
     Ask(WireAsk),
     List(WireList),
+    History(WireHistory),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +41,15 @@ pub(crate) struct WireList {
     pub limit: u32,
 }
 
+/// The public events of one entity behind a seq.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireHistory {
+    pub kind: String,
+    pub key: Key,
+    pub after_seq: u64,
+    pub limit: u32,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireValue {
@@ -50,10 +61,24 @@ pub(crate) enum WireValue {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireAnswer {
-    Reply { json: Body, entity_version: u64 },
-    Rejected { json: Body, entity_version: u64 },
-    Failed { failure: Failure },
-    Rows { rows: Vec<WireRow> },
+    Reply {
+        json: Body,
+        entity_version: u64,
+    },
+    Rejected {
+        json: Body,
+        entity_version: u64,
+    },
+    Failed {
+        failure: Failure,
+    },
+    Rows {
+        rows: Vec<WireRow>,
+    },
+    /// Envelopes as JSON.
+    Events {
+        json: Body,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,7 +110,9 @@ pub(crate) fn decode_answer(bytes: &[u8]) -> WireAnswer {
 
 impl WireCall {
     pub(crate) fn service(&self) -> &str {
-        let (Self::Ask(WireAsk { kind, .. }) | Self::List(WireList { kind, .. })) = self;
+        let (Self::Ask(WireAsk { kind, .. })
+        | Self::List(WireList { kind, .. })
+        | Self::History(WireHistory { kind, .. })) = self;
         kind.split('.').next().unwrap_or_default()
     }
 }
@@ -96,8 +123,27 @@ impl WireAnswer {
             Self::Reply { json, entity_version } => Outcome::Reply { json: json.0, entity_version },
             Self::Rejected { json, entity_version } => Outcome::Rejected { json: json.0, entity_version },
             Self::Failed { failure } => Outcome::Failed(failure),
-            Self::Rows { .. } => Outcome::Failed(Failure::TimedOut),
+            Self::Rows { .. } | Self::Events { .. } => Outcome::Failed(Failure::TimedOut),
         }
+    }
+}
+
+impl From<Result<Vec<Envelope>, Failure>> for WireAnswer {
+    fn from(events: Result<Vec<Envelope>, Failure>) -> Self {
+        let json = events.and_then(|events| {
+            serde_json::to_vec(&events).map_err(|error| Failure::Invalid { reason: error.to_string() })
+        });
+        match json {
+            Ok(json) => Self::Events { json: Body(json) },
+            Err(failure) => Self::Failed { failure },
+        }
+    }
+}
+
+impl Body {
+    /// The events of [`WireAnswer::Events`].
+    pub(crate) fn events(&self) -> Result<Vec<Envelope>, Failure> {
+        serde_json::from_slice(&self.0).map_err(|error| Failure::Invalid { reason: error.to_string() })
     }
 }
 

@@ -59,6 +59,10 @@ impl Router for Simulated {
         Ok(Vec::new())
     }
 
+    async fn history(&self, _: &Address, _: u64, _: u32) -> Result<Vec<nakku_cluster::events::Envelope>, Failure> {
+        Ok(Vec::new())
+    }
+
     async fn status(&self) -> ClusterStatus {
         ClusterStatus::default()
     }
@@ -66,6 +70,12 @@ impl Router for Simulated {
     fn is_ready(&self) -> bool {
         true
     }
+
+    fn live(&self) -> tokio::sync::broadcast::Receiver<nakku_cluster::events::Live> {
+        tokio::sync::broadcast::channel(1).1
+    }
+
+    fn signal(&self, _: nakku_cluster::events::Signal) {}
 }
 
 #[tokio::test]

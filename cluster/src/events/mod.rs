@@ -8,12 +8,14 @@
 //! - `outbox`: committed rows on their way
 //! - `publisher`: takes them to a sink, in order, and remembers how far
 //! - `sink`: where they go; `local`: straight to the consumers of this cluster
+//! - `live`: what happens, as it happens, for those who watch
 //! - `feed`: hands events to an intake, with patience and dead letters
 //! - `intake`: the entity that consumes one source shard, once for all services that consume
 
 mod envelope;
 mod feed;
 pub mod intake;
+pub mod live;
 mod local;
 mod outbox;
 mod publisher;
@@ -22,9 +24,11 @@ mod sink;
 pub use envelope::{Envelope, PublicEvent};
 pub use feed::FeedError;
 pub use intake::{Consumer, ConsumerType, DeadLetter, Intake};
+pub use live::{Live, Signal};
 pub use sink::{EventSink, SinkError};
 
 pub(crate) use feed::Feeder;
+pub(crate) use live::Spread;
 pub(crate) use local::LocalSink;
-pub(crate) use outbox::Outbox;
-pub(crate) use publisher::{Outboxes, Publishing, start};
+pub(crate) use outbox::Outboxes;
+pub(crate) use publisher::{Publishing, of_row, start};

@@ -32,6 +32,53 @@ struct Shards {
     bytes: usize,
 }
 
+/// The outbox of each service that this node runs.
+#[derive(Debug, Default)]
+pub(crate) struct Outboxes(HashMap<&'static str, Outbox>);
+
+impl Outboxes {
+    pub(crate) fn new(services: impl IntoIterator<Item = &'static str>) -> Self {
+        Self(services.into_iter().map(|service| (service, Outbox::default())).collect())
+    }
+
+    pub(crate) fn of(&self, service: &str) -> Option<&Outbox> {
+        self.0.get(service)
+    }
+
+    /// The service's name as the program has it.
+    pub(crate) fn name(&self, service: &str) -> Option<&'static str> {
+        self.0.get_key_value(service).map(|(name, _)| *name)
+    }
+
+    /// See [`Outbox::open`].
+    pub(crate) fn open(&self, shard: ShardId, term: u64, last_seq: u64) {
+        if let Some(outbox) = self.of(shard.service) {
+            outbox.open(shard, term, last_seq);
+        }
+    }
+
+    /// See [`Outbox::close`].
+    pub(crate) fn close(&self, shard: ShardId) {
+        if let Some(outbox) = self.of(shard.service) {
+            outbox.close(shard);
+        }
+    }
+
+    /// Takes rows of any service that have just been committed.
+    pub(crate) fn committed(&self, rows: Vec<(&'static str, JournalRow)>) {
+        // A batch keeps the rows of a service together as they come; few services change often in one.
+        let mut rows = rows.into_iter().peekable();
+        while let Some((service, _)) = rows.peek() {
+            let service = *service;
+            let of_service = std::iter::from_fn(|| rows.next_if(|(other, _)| *other == service));
+            match self.of(service) {
+                Some(outbox) => outbox.committed(of_service),
+                None => of_service.for_each(drop),
+            }
+        }
+    }
+}
+
 /// What is known of one shard that this node serves.
 #[derive(Debug, Default)]
 struct Committed {

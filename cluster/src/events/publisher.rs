@@ -40,11 +40,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Publishing {
     pub runtime: Arc<Runtime>,
     pub databases: Arc<Databases>,
-    pub outboxes: Arc<Outboxes>,
 }
-
-/// The outbox of each service that this node runs.
-pub(crate) type Outboxes = HashMap<&'static str, Outbox>;
 
 /// How far a shard has been published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,15 +71,14 @@ pub(crate) fn start(
     sink: Arc<dyn EventSink>,
     linger: Duration,
 ) -> JoinHandle<()> {
-    let publisher =
-        Publisher { service, on, sink, linger, positions: HashMap::new() };
+    let publisher = Publisher { service, on, sink, linger, positions: HashMap::new() };
     tokio::spawn(publisher.run())
 }
 
 impl Publisher {
     async fn run(mut self) {
         let on = self.on.clone();
-        let Some(outbox) = on.outboxes.get(self.service) else { return };
+        let Some(outbox) = on.runtime.outboxes.of(self.service) else { return };
         let mut pause = PAUSE_FIRST;
         let mut record_at = Instant::now() + POSITION_EVERY;
         loop {
@@ -133,12 +128,13 @@ impl Publisher {
             rows_taken += rows.len();
             let Some(last) = rows.last() else { continue };
             let end = Position { seq: last.seq, ..position };
-            let incarnation = self.on.databases.incarnation(*shard);
             let mut reached = Vec::new();
             let mut at = position;
             for row in &rows {
-                let Some(event) = public(&self.on.runtime, *shard, row) else { continue };
-                events.push(Envelope::new(self.service, incarnation, row, event, at.published));
+                let Some(event) = of_row(&self.on.runtime, &self.on.databases, *shard, row, at.published) else {
+                    continue;
+                };
+                events.push(event);
                 at = Position { seq: row.seq, published: row.seq, ..at };
                 reached.push(at);
             }
@@ -249,27 +245,22 @@ impl Replay for Publishing {
         before: u64,
     ) -> Result<(), FeedError> {
         let unavailable = |what: String| Failure::Unavailable { what, retry_after_ms: 1000 };
-        let (service, _) = self
-            .outboxes
-            .get_key_value(service)
-            .ok_or_else(|| unavailable(format!("{service} on this node")))?;
+        let service =
+            self.runtime.outboxes.name(service).ok_or_else(|| unavailable(format!("{service} on this node")))?;
         let shard = ShardId { service, number: shard };
-        let server =
-            self.databases.of_shard(shard).ok_or_else(|| unavailable(format!("database of {shard}")))?;
+        let server = self.databases.of_shard(shard).ok_or_else(|| unavailable(format!("database of {shard}")))?;
         let failed = |error: StoreError| FeedError::Failed(unavailable(error.to_string()));
-        let incarnation = self.databases.incarnation(shard);
         let mut seq = after;
         let mut published = after;
         tracing::info!(%shard, group = feeder.consumer.group, after, before, "events are read again from the journal");
         while seq + 1 < before {
-            let rows =
-                server.store.journal(service, shard.number, seq + 1, SHARD_ROWS as u32).await.map_err(failed)?;
+            let rows = server.store.journal(service, shard.number, seq + 1, SHARD_ROWS as u32).await.map_err(failed)?;
             let Some(last) = rows.last() else { break };
             seq = last.seq;
             let mut events = Vec::new();
             for row in rows.iter().take_while(|row| row.seq < before) {
-                if let Some(event) = public(&self.runtime, shard, row) {
-                    events.push(Envelope::new(service, incarnation, row, event, published));
+                if let Some(event) = of_row(&self.runtime, &self.databases, shard, row, published) {
+                    events.push(event);
                     published = row.seq;
                 }
             }
@@ -279,11 +270,24 @@ impl Replay for Publishing {
     }
 }
 
+/// The public event of a committed row, if it has one.
+pub(crate) fn of_row(
+    runtime: &Runtime,
+    databases: &Databases,
+    shard: ShardId,
+    row: &JournalRow,
+    previous: u64,
+) -> Option<Envelope> {
+    let event = public(runtime, shard, row)?;
+    Some(Envelope::new(shard.service, databases.incarnation(shard), row, event, previous))
+}
+
 /// What the outside is told of a row.
 fn public(runtime: &Runtime, shard: ShardId, row: &JournalRow) -> Option<PublicEvent> {
     let (entity, key) = row.entity.split_once('/')?;
     let entity_type = runtime.entity_type(&format!("{}.{entity}", shard.service))?;
-    let public = Key::new(key).map_err(|error| error.to_string()).and_then(|key| entity_type.publish(&key, &row.payload));
+    let public =
+        Key::new(key).map_err(|error| error.to_string()).and_then(|key| entity_type.publish(&key, &row.payload));
     public.unwrap_or_else(|error| {
         // Written by a version that knew more: nothing that this one may make up.
         tracing::error!(%shard, seq = row.seq, error, "a row can't be read and is not published");

@@ -44,7 +44,13 @@ pub(super) struct OpenShard {
 }
 
 impl Lane {
-    pub(super) fn new(number: usize, store: Arc<dyn Store>, writer: Arc<str>, batch_max: usize, on_commit: Option<OnCommit>) -> Self {
+    pub(super) fn new(
+        number: usize,
+        store: Arc<dyn Store>,
+        writer: Arc<str>,
+        batch_max: usize,
+        on_commit: Option<OnCommit>,
+    ) -> Self {
         Self {
             number,
             store,

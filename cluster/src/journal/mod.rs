@@ -131,7 +131,8 @@ impl Journal {
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(settings.queue_max);
                 #[cfg_attr(not(test), expect(unused_mut, reason = "the test build sets a mutation"))]
-                let mut lane = Lane::new(number, Arc::clone(&store), Arc::clone(&writer), settings.batch_max, on_commit.clone());
+                let mut lane =
+                    Lane::new(number, Arc::clone(&store), Arc::clone(&writer), settings.batch_max, on_commit.clone());
                 #[cfg(test)]
                 {
                     lane.claims_omitted = settings.claims_omitted;

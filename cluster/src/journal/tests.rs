@@ -13,8 +13,8 @@ use crate::query::Query;
 use crate::reference::{Key, Kind};
 use crate::service::Migration;
 use crate::store::{
-    Batch, CLAIM, CommitError, Due, JournalRow, ListedRow, StateRow, StateTable, StateWrite, StoreError, StoreWriter,
-    StoredEntity, open,
+    Batch, CLAIM, CommitError, Due, JournalRow, ListedRow, Publication, StateRow, StateTable, StateWrite, StoreError,
+    StoreWriter, StoredEntity, open,
 };
 
 const KIND: Kind = Kind { service: "sample", entity: "thing" };
@@ -128,6 +128,22 @@ impl Store for Faulty {
         limit: u32,
     ) -> Result<Vec<JournalRow>, StoreError> {
         self.store.journal(service, shard, from_seq, limit).await
+    }
+    async fn entity_journal(
+        &self,
+        service: &str,
+        shard: u32,
+        entity: &str,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        self.store.entity_journal(service, shard, entity, after_seq, limit).await
+    }
+    async fn publications(&self, service: &str, shards: &[u32]) -> Result<Vec<Publication>, StoreError> {
+        self.store.publications(service, shards).await
+    }
+    async fn record_publications(&self, service: &str, publications: &[Publication]) -> Result<(), StoreError> {
+        self.store.record_publications(service, publications).await
     }
     async fn prune(&self, service: &str, shard: u32, below_seq: u64, limit: u32) -> Result<u64, StoreError> {
         self.store.prune(service, shard, below_seq, limit).await

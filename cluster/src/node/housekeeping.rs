@@ -39,7 +39,9 @@ async fn prune(open: &OpenShards, databases: &Databases, keep_rows: u64) {
         let Some(server) = databases.of_shard(shard) else { continue };
         let pruned = async {
             let last = server.store.last_rows(shard.service, &[shard.number]).await?;
-            let below = last.first().map_or(0, |row| row.seq.saturating_sub(keep_rows));
+            let published = server.store.publications(shard.service, &[shard.number]).await?;
+            let unpublished = published.first().map_or(0, |publication| publication.seq + 1);
+            let below = last.first().map_or(0, |row| row.seq.saturating_sub(keep_rows)).min(unpublished);
             server.store.prune(shard.service, shard.number, below, PRUNE_ROWS).await
         };
         if let Err(error) = pruned.await {

@@ -20,10 +20,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::databases::{Databases, Server};
+use crate::events::{self, EventSink, Feeder, LocalSink, Outboxes, Publishing, Spread};
 use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
 use crate::incarnation::Incarnations;
-use crate::journal::Journal;
+use crate::journal::{Journal, OnCommit};
 use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
 use crate::membership::{Membership, MembershipError, NodeId};
 use crate::provider::Provider;
@@ -38,6 +39,8 @@ pub use settings::NodeSettings;
 
 /// How long a node waits at its start for the shards that the view gives to it.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long events gather before the consumers of this cluster are fed without a broker.
+const LOCAL_LINGER: Duration = Duration::from_millis(100);
 /// How long a drain waits for the others to take over.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -135,11 +138,18 @@ impl Node {
         let membership = Membership::join(agreed, settings.membership(link_address)).await?;
         let membership = Arc::new(membership);
         let node = membership.node().clone();
-        let databases = Arc::new(databases(&settings, &own, &stores, &node, Arc::clone(&incarnations))?);
+        let outboxes = Arc::new(Outboxes::new(own.iter().map(|service| service.name)));
+        let spread_later = Arc::new(OnceLock::<Arc<Spread>>::new());
+        let on_commit = on_commit(Arc::clone(&outboxes), Arc::clone(&spread_later));
+        let databases = databases(&settings, &own, &stores, &node, Arc::clone(&incarnations), &on_commit)?;
+        let databases = Arc::new(databases);
 
         let lease = Arc::clone(&membership);
         let types = own.iter().flat_map(|service| service.types.iter().cloned());
-        let runtime = Arc::new(Runtime::new(settings.runtime.clone(), types, providers, move || lease.lease_valid()));
+        let lease_valid = move || lease.lease_valid();
+        let runtime = Arc::new(Runtime::new(settings.runtime.clone(), types, providers, outboxes, lease_valid));
+        let spread = Spread::start(Arc::clone(&runtime), Arc::clone(&databases));
+        let spread = Arc::clone(spread_later.get_or_init(|| spread));
         let names: Vec<&'static str> = services.iter().map(|service| service.name).collect();
         let open = Arc::new(OpenShards::default());
         let placement = watch::Sender::new(Arc::new(Placement::default()));
@@ -154,6 +164,7 @@ impl Node {
             open: Arc::clone(&open),
             databases: Arc::clone(&databases),
             links: OnceLock::new(),
+            spread: Arc::clone(&spread),
             membership: OnceLock::from(Arc::clone(&membership)),
             held: Semaphore::new(settings.runtime.held_max),
             ready: ready.subscribe(),
@@ -167,6 +178,7 @@ impl Node {
         if router.links.set(Arc::clone(&links)).is_err() {
             return Err(NodeError::Setting("the links were started twice".into()));
         }
+        spread.connect(Arc::clone(&links), Arc::clone(&membership));
         let (taken, to_remind) = mpsc::unbounded_channel();
         let (progress, handoff) = Handoff::start(
             node,
@@ -180,7 +192,12 @@ impl Node {
             taken,
         )
         .await?;
-        let tasks = vec![
+        let weak = Arc::downgrade(&(router.clone() as Arc<dyn Router>));
+        let consumers = services.iter().flat_map(|service| &service.consumers);
+        let feeders = consumers.map(|consumer| Feeder { consumer: *consumer, router: weak.clone() }).collect();
+        let publishing = Publishing { runtime: Arc::clone(&runtime), databases: Arc::clone(&databases) };
+        let sink: Arc<dyn EventSink> = Arc::new(LocalSink::new(feeders, Arc::new(publishing.clone())));
+        let mut tasks = vec![
             handoff,
             incarnations.watch(),
             reminders::start(Arc::clone(&runtime), Arc::clone(&databases), Arc::clone(&open), to_remind),
@@ -188,6 +205,9 @@ impl Node {
             tokio::spawn(follow_view(Arc::clone(&membership), Arc::clone(&links))),
             tokio::spawn(follow_suspicions(Arc::clone(&membership), Arc::clone(&links))),
         ];
+        tasks.extend(
+            own.iter().map(|service| events::start(service.name, publishing.clone(), Arc::clone(&sink), LOCAL_LINGER)),
+        );
         let this = Self { router, membership, links, progress, ready, tasks };
         this.serve().await?;
         Ok(this)
@@ -307,6 +327,7 @@ fn databases(
     stores: &BTreeMap<String, Arc<SqlStore>>,
     node: &NodeId,
     incarnations: Arc<Incarnations>,
+    on_commit: &OnCommit,
 ) -> Result<Databases, NodeError> {
     let writer: Arc<str> = node.to_string().into();
     let mut journals: HashMap<String, Arc<Journal>> = HashMap::new();
@@ -317,13 +338,23 @@ fn databases(
             if store.location().starts_with("sqlite") {
                 limits.lanes = 1;
             }
-            Journal::start(store.clone() as Arc<dyn Store>, Arc::clone(&writer), &limits)
+            Journal::start(store.clone() as Arc<dyn Store>, Arc::clone(&writer), &limits, Some(Arc::clone(on_commit)))
         });
         let server = Server { store: store.clone() as Arc<dyn Store>, journal: Arc::clone(journal) };
         servers.insert(name.clone(), server);
     }
     let roles = services.iter().map(|service| service.name).collect();
     Ok(Databases::new(settings.topology.clone(), roles, servers, incarnations))
+}
+
+/// What has been committed goes to the outboxes, and to whoever watches once the node stands.
+fn on_commit(outboxes: Arc<Outboxes>, spread: Arc<OnceLock<Arc<Spread>>>) -> OnCommit {
+    Arc::new(move |rows| {
+        if let Some(spread) = spread.get() {
+            spread.committed(&rows);
+        }
+        outboxes.committed(rows);
+    })
 }
 
 /// A free port where none is given: the address stands in the view before the links listen.

@@ -31,6 +31,7 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
             name: shard.service.to_owned(),
             serving_here: u32::try_from(metrics::serving_count(shard.service)).unwrap_or(0),
             loaded_here: u64::try_from(metrics::loaded_count(shard.service)).unwrap_or(0),
+            unpublished_here: metrics::publish_lag_rows(shard.service),
             ..ServiceStatus::default()
         });
         service.shards += 1;

@@ -80,6 +80,16 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<JournalRow>, StoreError>;
 
+    /// Rows of one entity (`entity/key`) behind a seq, in order.
+    async fn entity_journal(
+        &self,
+        service: &str,
+        shard: u32,
+        entity: &str,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, StoreError>;
+
     /// One row, if it is there.
     async fn journal_row(&self, service: &str, shard: u32, seq: u64) -> Result<Option<JournalRow>, StoreError> {
         let rows = self.journal(service, shard, seq, 1).await?;

@@ -11,8 +11,8 @@ use super::session::{Fault, Row, Value};
 use super::statements::{ROWS_MAX, SHARDS_PER_FILTER_MAX, SHARDS_PER_LOOKUP_MAX, column_value};
 use super::writer::SqlWriter;
 use super::{
-    CLAIM, Due, JournalRow, ListedRow, Publication, StateTable, Store, StoreError, StoreWriter, StoredEntity, migrate, mysql,
-    schema, sqlite,
+    CLAIM, Due, JournalRow, ListedRow, Publication, StateTable, Store, StoreError, StoreWriter, StoredEntity, migrate,
+    mysql, schema, sqlite,
 };
 use crate::entity::ColumnValue;
 use crate::query::{PAGE_MAX, Query};
@@ -264,6 +264,27 @@ impl Store for SqlStore {
             let sql = self.server.statements.journal(service)?;
             let values =
                 [Value::Integer(i64::from(shard)), Value::unsigned(from_seq), Value::Integer(i64::from(limit))];
+            self.server.read(&sql, &values).await?.iter().map(journal_row).collect::<Result<Vec<_>, _>>()
+        };
+        read.await.map_err(|fault| self.error(fault))
+    }
+
+    async fn entity_journal(
+        &self,
+        service: &str,
+        shard: u32,
+        entity: &str,
+        after_seq: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        let read = async {
+            let sql = self.server.statements.entity_journal(service)?;
+            let values = [
+                Value::Integer(i64::from(shard)),
+                Value::text(entity),
+                Value::unsigned(after_seq),
+                Value::Integer(i64::from(limit)),
+            ];
             self.server.read(&sql, &values).await?.iter().map(journal_row).collect::<Result<Vec<_>, _>>()
         };
         read.await.map_err(|fault| self.error(fault))

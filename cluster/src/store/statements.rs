@@ -154,6 +154,16 @@ impl Statements {
             .into())
     }
 
+    /// Rows of an entity behind a seq.
+    pub(super) fn entity_journal(&self, service: &str) -> Result<Arc<str>, Fault> {
+        let prefix = self.prefix(service)?;
+        Ok(format!(
+            "SELECT {JOURNAL_COLUMNS} FROM {prefix}journal WHERE shard = ? AND entity = ? AND seq > ? \
+             ORDER BY seq LIMIT ?"
+        )
+        .into())
+    }
+
     /// How far so many shards have been published: shard, seq, published.
     pub(super) fn publications(&self, service: &str, shards: usize) -> Result<Arc<str>, Fault> {
         let prefix = self.prefix(service)?;

@@ -3,8 +3,7 @@
 use crate::service::Migration;
 
 /// What the store keeps in every service's database. `{service}` stands for its name.
-pub(super) const SERVICE: &[Migration] =
-&[
+pub(super) const SERVICE: &[Migration] = &[
     Migration { version: 1, name: "journal and incarnation", sql: include_str!("service.sql") },
     Migration { version: 2, name: "how far events have been published", sql: include_str!("publication.sql") },
 ];

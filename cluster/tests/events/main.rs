@@ -1,0 +1,188 @@
+//! Events from one node's journals to the consumers of the same cluster, on a real SQLite file.
+//!
+//! A process can have one set of links in its life, so all tests share one node, each with its own entities.
+
+mod sample;
+
+use std::time::{Duration, Instant};
+
+use nakku_cluster::events::intake::{self, Command, Reply, key_of};
+use nakku_cluster::events::{Envelope, Intake, Live, Signal};
+use nakku_cluster::journal::JournalSettings;
+use nakku_cluster::membership::Roles;
+use nakku_cluster::node::{Node, NodeSettings};
+use nakku_cluster::runtime::RuntimeSettings;
+use nakku_cluster::topology::{ServiceTopology, Topology, shard_of};
+use nakku_cluster::{Ask, AskError, Cluster, Key, Ref};
+use sample::{Raise, Sums, Tally};
+use tokio::sync::OnceCell;
+
+/// Five times what the slowest step here takes.
+const PATIENCE: Duration = Duration::from_secs(15);
+const SHARDS: u32 = 4;
+
+static NODE: OnceCell<Node> = OnceCell::const_new();
+
+/// Tests run on one runtime, since the node lives on it.
+fn on_node(test: impl AsyncFnOnce(Cluster)) {
+    static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
+        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().expect("a runtime starts"));
+    RUNTIME.block_on(async {
+        let node = NODE.get_or_init(start).await;
+        test(node.cluster()).await;
+    });
+}
+
+async fn start() -> Node {
+    let folder = std::env::temp_dir().join(format!("nakku-events-{:016x}", rand::random::<u64>()));
+    let url = format!("sqlite://{}/nakku.db", folder.display());
+    let settings = NodeSettings {
+        name: "only".into(),
+        roles: Roles::new(["source", "sums", "gateway"]),
+        cluster_database: url.clone(),
+        databases: [("main".to_owned(), url)].into(),
+        topology: Topology::new("test", ServiceTopology::spread(SHARDS, ["main"])),
+        link_listen: "127.0.0.1:0".parse().expect("an address"),
+        link_advertise: None,
+        link_cookie: "test".into(),
+        link_tls: None,
+        http_address: None,
+        lease: Duration::from_secs(2),
+        renew: Duration::from_millis(250),
+        runtime: RuntimeSettings::default(),
+        journal: JournalSettings::default(),
+        journal_keep_rows: None,
+        version: "test".into(),
+    };
+    Node::start(settings, sample::services(), Vec::new()).await.expect("the node starts")
+}
+
+fn tally(key: &str) -> Ref<Tally> {
+    Ref::new(Key::new(key).expect("a key"))
+}
+
+/// The intake that consumes the shard of an entity.
+fn intake(key: &str) -> Ref<Intake<Sums>> {
+    Ref::new(key_of("source", shard_of(&Key::new(key).expect("a key"), SHARDS)))
+}
+
+async fn raise(cluster: &Cluster, key: &str, by: i64) {
+    cluster.ask(&tally(key), &Raise::By(by), Ask::within(PATIENCE)).await.expect("raised");
+}
+
+async fn sum(cluster: &Cluster, key: &str) -> i64 {
+    let asked = Command::Own(key.to_owned());
+    match cluster.ask(&intake(key), &asked, Ask::within(PATIENCE)).await.expect("a sum").reply {
+        Reply::Own(sum) => sum,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn becomes(cluster: &Cluster, key: &str, expected: i64) {
+    let began = Instant::now();
+    loop {
+        let seen = sum(cluster, key).await;
+        if seen == expected {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "the sum of {key} was to become {expected} and is {seen}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn every_public_event_is_consumed_once_and_private_ones_never() {
+    on_node(async |cluster| {
+        for round in 0..50 {
+            let raises = ["t-1", "t-2", "t-3", "t-4", "t-5"].map(|key| raise(&cluster, key, round));
+            futures::future::join_all(raises).await;
+            cluster.ask(&tally("t-1"), &Raise::Quietly, Ask::within(PATIENCE)).await.expect("raised");
+        }
+        for key in ["t-1", "t-2", "t-3", "t-4", "t-5"] {
+            becomes(&cluster, key, (0..50).sum()).await;
+        }
+        // What is handed in again changes nothing.
+        let history = cluster.history(&tally("t-2"), 0, 100).await.expect("a history");
+        assert_eq!(history.len(), 50);
+        let command = Command::Consume { events: history, complete: false };
+        cluster.ask(&intake("t-2"), &command, Ask::within(PATIENCE)).await.expect("consumed");
+        assert_eq!(sum(&cluster, "t-2").await, (0..50).sum::<i64>());
+    });
+}
+
+#[test]
+fn what_is_refused_is_set_aside_and_can_be_replayed_and_the_stream_goes_on() {
+    on_node(async |cluster| {
+        for poison in [sample::REFUSED, sample::PANICS] {
+            let key = format!("poison-{poison}");
+            raise(&cluster, &key, 1).await;
+            raise(&cluster, &key, poison).await;
+            raise(&cluster, &key, 2).await;
+            becomes(&cluster, &key, 3).await;
+            let asked = Command::DeadLetters { after: 0, limit: 100 };
+            let Reply::DeadLetters(letters) =
+                cluster.ask(&intake(&key), &asked, Ask::within(PATIENCE)).await.expect("letters").reply
+            else {
+                panic!("other than letters");
+            };
+            let letter = letters.iter().find(|letter| letter.event.subject == key).expect("a letter");
+            assert_eq!((letter.group.as_str(), letter.attempts), ("nakku-sums", 4));
+            let replay = Command::Replay { sequence: letter.event.sequence };
+            let refused = cluster.ask(&intake(&key), &replay, Ask::within(PATIENCE)).await;
+            assert!(
+                matches!(refused, Err(AskError::Rejected { rejection: intake::Rejection::StillRefused { .. }, .. })),
+                "{refused:?}"
+            );
+            sample::FORGIVING.store(true, std::sync::atomic::Ordering::SeqCst);
+            cluster.ask(&intake(&key), &replay, Ask::within(PATIENCE)).await.expect("replayed");
+            sample::FORGIVING.store(false, std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(sum(&cluster, &key).await, 3 + poison);
+            let again = cluster.ask(&intake(&key), &replay, Ask::within(PATIENCE)).await;
+            assert!(again.is_err(), "a letter is replayed once");
+        }
+    });
+}
+
+#[test]
+fn a_gap_is_left_alone_until_what_is_missing_comes() {
+    on_node(async |cluster| {
+        let target: Ref<Intake<Sums>> = Ref::new(key_of("source", 1_000));
+        let event = |sequence: u64, previous: u64| {
+            let json = serde_json::json!({
+                "specversion": "1.0", "id": format!("1-source-1000-{sequence}"), "source": "/nakku/source/1000",
+                "type": "tally.raised", "subject": "gap", "time": "2026-01-01T00:00:00Z",
+                "datacontenttype": "application/json", "dataschema": "urn:nakku:event:tally.raised:1",
+                "service": "source", "shard": 1000, "sequence": sequence.to_string(),
+                "previous": previous.to_string(), "data": { "by": 1 }
+            });
+            serde_json::from_value::<Envelope>(json).expect("an envelope")
+        };
+        let consume = async |events: Vec<Envelope>| {
+            let command = Command::Consume { events, complete: false };
+            match cluster.ask(&target, &command, Ask::within(PATIENCE)).await.expect("an answer").reply {
+                Reply::Consumed(progress) => (progress.high_water, progress.lacks),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(consume(vec![event(5, 3)]).await, (0, Some(3)), "the first is missing");
+        assert_eq!(consume(vec![event(2, 0), event(3, 2)]).await, (3, None));
+        assert_eq!(consume(vec![event(8, 5)]).await, (3, Some(5)));
+        assert_eq!(consume(vec![event(3, 2), event(5, 3), event(8, 5), event(9, 8)]).await, (9, None));
+    });
+}
+
+#[test]
+fn watchers_hear_of_events_and_signals_at_once() {
+    on_node(async |cluster| {
+        let mut live = cluster.live();
+        raise(&cluster, "watched", 7).await;
+        cluster.signal(Signal { topic: "rider/r-1".into(), body: "{}".into() });
+        let (mut event, mut signal) = (false, false);
+        while !(event && signal) {
+            match tokio::time::timeout(PATIENCE, live.recv()).await.expect("in time").expect("live") {
+                Live::Event(seen) => event |= seen.subject == "watched" && seen.data["by"] == 7,
+                Live::Signal(seen) => signal |= seen.topic == "rider/r-1",
+            }
+        }
+    });
+}
