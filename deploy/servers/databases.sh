@@ -9,13 +9,14 @@ readonly mysql_password=tested-and-thrown-away
 
 mysql_installed() { [[ -x $mysql_home/bin/mysqld ]]; }
 
-install_mysql() {
+# In a shell of its own, which clears up however it ends.
+install_mysql() (
     have mvn || fail "MySQL 8 is fetched by Maven, which is missing"
     mkdir -p "$cache"
     local folder
     folder=$(mktemp -d "$cache/fetch.XXXXXX")
     # shellcheck disable=SC2064
-    trap "rm -rf '$folder'" RETURN
+    trap "rm -rf '$folder'" EXIT
     mvn -q -B -C dependency:copy "-Dartifact=$mysql_artifact" "-DoutputDirectory=$folder" >&2 ||
         fail "Maven could not fetch $mysql_artifact"
     sha256sum --quiet -c <<<"$mysql_sha256  $(echo "$folder"/*.jar)" >&2 || fail "$mysql_artifact is not what it was"
@@ -29,7 +30,7 @@ install_mysql() {
     [[ -x $folder/home/bin/mysqld ]] || fail "$mysql_artifact holds no bin/mysqld"
     # Two installations at once: the first wins.
     mv -T "$folder/home" "$mysql_home" 2>/dev/null || mysql_installed || fail "could not put MySQL into $mysql_home"
-}
+)
 
 write_mariadb() {
     local dir=$1 port account
@@ -53,7 +54,8 @@ write_mysql() {
     port=$(free_port)
     base=("$mysql_home/bin/mysqld" --no-defaults "--user=$(id -un)" "--basedir=$mysql_home" "--datadir=$dir/data"
         "--lc-messages-dir=$mysql_home/share")
-    "${base[@]}" --initialize-insecure >"$dir/install.log" 2>&1 || fail "mysqld --initialize failed, see $dir/install.log"
+    "${base[@]}" --initialize-insecure >"$dir/install.log" 2>&1 ||
+        fail "mysqld --initialize failed, see $dir/install.log"
     # No client is needed for this: the server reads it while it starts.
     cat >"$dir/init.sql" <<SQL
 CREATE USER IF NOT EXISTS 'nakku'@'%' IDENTIFIED WITH caching_sha2_password BY '$mysql_password';

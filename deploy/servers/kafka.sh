@@ -25,6 +25,7 @@ declare -rA kafka_tools=(
 )
 readonly kafka_user=nakku
 readonly kafka_password=tested-and-thrown-away
+readonly kafka_login=org.apache.kafka.common.security
 readonly kafka_heap=256m
 readonly zookeeper_heap=128m
 # The shortest that ZooKeeper grants: a killed broker comes back no sooner.
@@ -38,7 +39,7 @@ readonly java_options=(-XX:+UseSerialGC -Dorg.slf4j.simpleLogger.showDateTime=tr
 kafka_installed() {
     local home
     for home in "${kafka_homes[@]}"; do
-        [[ -x $home/bin/kafka-topics ]] || return 1
+        [[ -e $home/libs ]] || return 1
     done
 }
 
@@ -46,16 +47,17 @@ install_kafka() {
     local version
     have mvn || fail "Kafka is fetched by Maven, which is missing"
     for version in "$kafka_version" "$kafka_zookeeper_version"; do
-        [[ -x $cache/kafka-$version/bin/kafka-topics ]] || install_kafka_version "$version"
+        [[ -e $cache/kafka-$version/libs ]] || install_kafka_version "$version"
     done
 }
 
-install_kafka_version() {
+# In a shell of its own, which clears up however it ends.
+install_kafka_version() (
     local version=$1 folder found
     mkdir -p "$cache"
     folder=$(mktemp -d "$cache/fetch.XXXXXX")
     # shellcheck disable=SC2064
-    trap "rm -rf '$folder'" RETURN
+    trap "rm -rf '$folder'" EXIT
     # Without Kafka Connect, which the tools would bring along, and with a log that needs no configuration.
     cat >"$folder/pom.xml" <<XML
 <project>
@@ -94,23 +96,26 @@ XML
     found=$(cd "$folder/home/libs" && sha256sum -- *.jar | sha256sum)
     [[ ${found%% *} == "${kafka_sha256[$version]}" ]] ||
         fail "the jars of Kafka $version are not what they were: ${found%% *} instead of ${kafka_sha256[$version]}"
-    write_kafka_tools "$folder/home/bin"
     # Two installations at once: the first wins.
-    mv -T "$folder/home" "$cache/kafka-$version" 2>/dev/null || [[ -x $cache/kafka-$version/bin/kafka-topics ]] ||
+    mv -T "$folder/home" "$cache/kafka-$version" 2>/dev/null || [[ -e $cache/kafka-$version/libs ]] ||
         fail "could not put Kafka into $cache/kafka-$version"
-}
+)
 
+# write_kafka_tools FOLDER HOME
 write_kafka_tools() {
-    local name
+    local name class
     mkdir "$1"
     for name in "${!kafka_tools[@]}"; do
+        class=${kafka_tools[$name]}
+        # Where it was in 3.9.
+        [[ $2$name != *"-$kafka_zookeeper_version"kafka-console-producer ]] || class=kafka.tools.ConsoleProducer
         cat >"$1/$name" <<TOOL
 #!/bin/sh
 exec java -Xmx$kafka_heap -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error \\
-    -cp "\$(dirname "\$0")/../libs/*" ${kafka_tools[$name]} "\$@"
+    -cp '$2/libs/*' $class "\$@"
 TOOL
-        chmod 755 "$1/$name"
     done
+    chmod 755 "$1"/*
 }
 
 # Brokers that are controllers too. With TLS, SASL_SSL is a second listener: they talk to each other, and `answers`
@@ -124,7 +129,7 @@ write_kafka() {
         brokers=$2
         shift 2
     done
-    [[ -x $home/bin/kafka-topics ]] || fail "Kafka is missing in $home; run: $0 install"
+    [[ -e $home/libs ]] || fail "Kafka is missing in $home; run: $0 install"
     kind=$(cat "$dir/kind")
     [[ $kind == kafka ]] || write_certificates "$dir"
     id=$(new_kafka_id)
@@ -165,7 +170,8 @@ PROPERTIES
     for number in "${formatting[@]}"; do
         wait "$number" || fail "Kafka could not format its folders, see $dir/node-*/install.log"
     done
-    local variables=("URL=$(IFS=, && echo "${urls[*]}")" "BIN=$home/bin")
+    write_kafka_tools "$dir/bin" "$home"
+    local variables=("URL=$(IFS=, && echo "${urls[*]}")" "BIN=$dir/bin")
     if [[ $kind == kafka-tls ]]; then
         write_kafka_client "$dir"
         variables+=("CA=$dir/ca.pem" "USER=$kafka_user" "PASSWORD=$kafka_password" "CLIENT=$dir/client.properties")
@@ -176,7 +182,7 @@ PROPERTIES
 # Kafka 3.9 as many still run it.
 write_kafka_zookeeper() {
     local dir=$1 home=${kafka_homes[1]} broker=$1/node-1 zookeeper=$1/zookeeper port zookeeper_port
-    [[ -x $home/bin/kafka-topics ]] || fail "Kafka is missing in $home; run: $0 install"
+    [[ -e $home/libs ]] || fail "Kafka is missing in $home; run: $0 install"
     port=$(free_port)
     zookeeper_port=$(free_port)
     mkdir "$broker" "$zookeeper"
@@ -203,7 +209,8 @@ PROPERTIES
         -cp "$home/libs/*" kafka.Kafka "$broker/server.properties"
     write_variables "$broker" "URL=127.0.0.1:$port"
     printf 'zookeeper\nnode-1\n' >"$dir/members"
-    write_variables "$dir" "URL=127.0.0.1:$port" "BIN=$home/bin"
+    write_kafka_tools "$dir/bin" "$home"
+    write_variables "$dir" "URL=127.0.0.1:$port" "BIN=$dir/bin"
 }
 
 # Topics are created by whoever knows their partitions, not by a misspelt name. Factors are those of three brokers
@@ -234,9 +241,10 @@ write_kafka_tls_properties() {
 ssl.keystore.type=PEM
 ssl.keystore.location=$1/server.pem
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
-listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$kafka_user="$kafka_password";
-listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.plain.sasl.jaas.config=$kafka_login.plain.PlainLoginModule required \
+    user_$kafka_user="$kafka_password";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=$kafka_login.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=$kafka_login.scram.ScramLoginModule required;
 PROPERTIES
 }
 
@@ -246,7 +254,7 @@ security.protocol=SASL_SSL
 ssl.truststore.type=PEM
 ssl.truststore.location=$1/ca.pem
 sasl.mechanism=SCRAM-SHA-512
-sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="$kafka_user" password="$kafka_password";
+sasl.jaas.config=$kafka_login.scram.ScramLoginModule required username="$kafka_user" password="$kafka_password";
 PROPERTIES
 }
 
