@@ -83,14 +83,19 @@ impl Publisher {
         let mut record_at = Instant::now() + POSITION_EVERY;
         loop {
             match self.round(outbox).await {
-                Ok(true) => pause = PAUSE_FIRST,
-                Ok(false) => {
+                Ok(0) => {
                     pause = PAUSE_FIRST;
                     // With nothing to record the next commit alone is waited for.
                     let until = self.is_dirty().then_some(record_at);
                     tokio::select! {
                         () = outbox.changed() => tokio::time::sleep(self.linger).await,
                         () = sleep_until(until) => {}
+                    }
+                }
+                Ok(rows) => {
+                    pause = PAUSE_FIRST;
+                    if rows < SHARD_ROWS {
+                        tokio::time::sleep(self.linger).await;
                     }
                 }
                 Err(error) => {
@@ -109,8 +114,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes what there is, once; false when there was nothing.
-    async fn round(&mut self, outbox: &Outbox) -> Result<bool, String> {
+    /// Publishes what there is, once; returns how many rows that was.
+    async fn round(&mut self, outbox: &Outbox) -> Result<usize, String> {
         let serving = outbox.serving();
         self.follow(&serving).await.map_err(|error| error.to_string())?;
         let mut lag = 0;
@@ -142,7 +147,7 @@ impl Publisher {
         }
         metrics::publish_lag(self.service, lag);
         if steps.is_empty() {
-            return Ok(false);
+            return Ok(0);
         }
         let results = if events.is_empty() { Vec::new() } else { self.sink.publish(&events).await };
         let mut results = results.into_iter();
@@ -161,7 +166,7 @@ impl Publisher {
             }
             self.positions.insert(shard, position);
         }
-        failure.map_or(Ok(true), Err)
+        failure.map_or(Ok(rows_taken), Err)
     }
 
     /// Lets go of shards that this node no longer serves, and looks up how far new ones have been published.

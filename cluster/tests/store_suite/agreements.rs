@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nakku_cluster::store::{ClusterStore, LeaseRow, SqlStore, Store, open};
+use nakku_cluster::store::{ClusterStore, LeaseRow, Publication, SqlStore, Store, open};
 
 use crate::fixture::{Fixture, ServerKind};
 
@@ -12,6 +12,7 @@ crate::on_every_server!(
     incarnation_rises,
     known_incarnation_never_falls,
     generations_are_never_given_twice,
+    how_far_is_published_never_falls,
 );
 
 /// All tests of a server share its one cluster database, so this is the only one that writes the view.
@@ -137,4 +138,20 @@ async fn generations_are_never_given_twice(kind: ServerKind) {
     given.sort_unstable();
     let first = given[0];
     assert_eq!(given, (first..first + 40).collect::<Vec<_>>());
+}
+
+async fn how_far_is_published_never_falls(kind: ServerKind) {
+    let fixture = Fixture::new(kind).await;
+    let (store, service) = (&fixture.store, fixture.service);
+    let at = |shard, seq, published| Publication { shard, seq, published };
+    assert_eq!(store.publications(service, &[1, 2, 3]).await.unwrap(), []);
+    store.record_publications(service, &[at(1, 5, 4), at(2, 7, 0), at(900, 1, 1)]).await.unwrap();
+    // A former owner that has fallen behind changes nothing, and neither does a repetition.
+    store.record_publications(service, &[at(1, 4, 4), at(2, 9, 8), at(900, 1, 1)]).await.unwrap();
+    let mut known = store.publications(service, &[900, 1, 2, 3]).await.unwrap();
+    known.sort_by_key(|one| one.shard);
+    assert_eq!(known, [at(1, 5, 4), at(2, 9, 8), at(900, 1, 1)]);
+    let many: Vec<Publication> = (0..700).map(|shard| at(shard, 10, 9)).collect();
+    store.record_publications(service, &many).await.unwrap();
+    assert_eq!(store.publications(service, &(0..700).collect::<Vec<_>>()).await.unwrap().len(), 700);
 }

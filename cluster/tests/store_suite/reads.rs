@@ -1,6 +1,6 @@
 //! Load, due, list, last rows, pruning.
 
-use nakku_cluster::store::{CommitError, Store, StoreError};
+use nakku_cluster::store::{CommitError, JournalRow, Store, StoreError};
 use nakku_cluster::{ColumnValue, Key, Query, Timestamp};
 
 use crate::fixture::{Fixture, ServerKind};
@@ -13,6 +13,7 @@ crate::on_every_server!(
     pruning_keeps_claims_and_the_last_row,
     zombie_collides_after_pruning,
     missing_service_is_refused,
+    an_entity_has_its_own_history,
 );
 
 async fn last_rows_of_the_shards_that_have_one(kind: ServerKind) {
@@ -161,4 +162,19 @@ async fn missing_service_is_refused(kind: ServerKind) {
     assert!(matches!(outcome, Err(StoreError::Refused { .. })), "{outcome:?}");
     let outcome = fixture.store.last_rows("Robert'); --", &[1]).await;
     assert!(matches!(outcome, Err(StoreError::Refused { .. })), "{outcome:?}");
+}
+
+async fn an_entity_has_its_own_history(kind: ServerKind) {
+    let fixture = Fixture::new(kind).await;
+    let mut writer = fixture.store.writer().await.unwrap();
+    let row = |seq: u64, entity: &str| JournalRow { entity: entity.into(), ..fixture.row(3, seq) };
+    let rows = (1..=9).map(|seq| row(seq, if seq % 3 == 0 { "thing/a" } else { "thing/b" }));
+    writer.commit(&fixture.batch(rows)).await.unwrap();
+    let history = async |after, limit| {
+        let rows = fixture.store.entity_journal(fixture.service, 3, "thing/a", after, limit).await.unwrap();
+        rows.iter().map(|row| row.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(history(0, 10).await, [3, 6, 9]);
+    assert_eq!(history(3, 1).await, [6]);
+    assert_eq!(history(9, 10).await, [0u64; 0]);
 }
