@@ -48,6 +48,11 @@ impl Databases {
         self.incarnations.of(shard.service, self.server_of(shard))
     }
 
+    /// Whether the database that holds a shard is an older copy, and must not be served.
+    pub fn is_refused(&self, shard: ShardId) -> bool {
+        self.incarnations.is_refused(shard.service, self.server_of(shard))
+    }
+
     /// What is known of the databases' incarnations.
     pub fn incarnations(&self) -> &Arc<Incarnations> {
         &self.incarnations

@@ -6,7 +6,7 @@
 //! durable. Callers meanwhile wait, either in the buffer of the new owner or, refused as moved by the old
 //! one, at their own node; both are bounded.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -108,10 +108,10 @@ pub(crate) struct Handoff {
     open: Arc<OpenShards>,
     placement: watch::Sender<Arc<Placement>>,
     regions: HashMap<&'static str, ActorRef<RegionMessage>>,
-    /// Claimed and serving.
-    serving: HashSet<ShardId>,
-    /// Stay closed until an operator has looked.
-    halted: BTreeSet<ShardId>,
+    /// Claimed and serving, under which incarnation of their database.
+    serving: HashMap<ShardId, u64>,
+    /// Stay closed until an operator has looked and raised their database's incarnation above this one.
+    halted: BTreeMap<ShardId, u64>,
     failed: (mpsc::UnboundedSender<ShardId>, mpsc::UnboundedReceiver<ShardId>),
     /// Where the reminders hear of shards that have just been claimed; bounded by the number of shards.
     taken: mpsc::UnboundedSender<ShardId>,
@@ -157,8 +157,8 @@ impl Handoff {
             open,
             placement,
             regions,
-            serving: HashSet::new(),
-            halted: BTreeSet::new(),
+            serving: HashMap::new(),
+            halted: BTreeMap::new(),
             failed,
             taken,
             progress,
@@ -191,10 +191,11 @@ impl Handoff {
             self.placement.send_replace(Arc::new(placement));
             self.runtime.set_feature_level(view.feature_level);
         }
+        self.forget_replaced().await;
         let placement = self.placement.borrow().clone();
         let wanted: HashSet<ShardId> = placement
             .all()
-            .filter(|(shard, owner)| *owner == Some(&self.node) && !self.halted.contains(shard))
+            .filter(|(shard, owner)| *owner == Some(&self.node) && !self.is_halted(*shard))
             .map(|(shard, _)| shard)
             .collect();
         let open = self.open.all();
@@ -207,7 +208,8 @@ impl Handoff {
             }
         }
         if acknowledged_version >= view.version {
-            let waiting: Vec<ShardId> = wanted.iter().filter(|shard| !self.serving.contains(shard)).copied().collect();
+            let waiting: Vec<ShardId> =
+                wanted.iter().filter(|shard| !self.serving.contains_key(shard)).copied().collect();
             if !waiting.is_empty() {
                 self.claim(waiting, view.version).await;
             }
@@ -222,7 +224,7 @@ impl Handoff {
     async fn open(&mut self, shard: ShardId) {
         let Some(server) = self.databases.of_shard(shard) else {
             tracing::error!(%shard, "this node has no address of the shard's database");
-            self.halted.insert(shard);
+            self.halted.insert(shard, self.databases.incarnation(shard));
             return;
         };
         let Some(region) = self.regions.get(shard.service) else { return };
@@ -237,11 +239,14 @@ impl Handoff {
         }
     }
 
-    async fn claim(&mut self, shards: Vec<ShardId>, epoch: u64) {
+    async fn claim(&mut self, mut shards: Vec<ShardId>, epoch: u64) {
+        self.look(&mut shards).await;
+        let incarnations: HashMap<ShardId, u64> =
+            shards.iter().map(|shard| (*shard, self.databases.incarnation(*shard))).collect();
         let mut by_server: BTreeMap<String, (Server, Vec<(ShardId, ShardOwner)>)> = BTreeMap::new();
         for shard in shards {
             let (Some(server), Some(actor)) = (self.databases.of_shard(shard), self.open.get(shard)) else { continue };
-            let owner = self.owner(shard, actor);
+            let owner = self.owner(shard, actor).under(incarnations[&shard]);
             let location = server.store.location().to_owned();
             by_server.entry(location).or_insert_with(|| (server.clone(), Vec::new())).1.push((shard, owner));
         }
@@ -256,18 +261,62 @@ impl Handoff {
         });
         for answer in join_all(claims).await.into_iter().flatten() {
             match answer {
-                Ok(claimed) => self.opened(claimed),
+                Ok(claimed) => self.opened(claimed, incarnations[&claimed.shard]),
                 Err(ClaimError::Superseded { shard, writer, epoch }) => {
                     tracing::info!(%shard, writer, epoch, "a later view gave the shard to another node");
                     self.membership.poke();
                 }
                 Err(error @ ClaimError::Regressed { shard, .. }) => {
                     tracing::error!(%error, "a shard is halted");
-                    self.halted.insert(shard);
+                    self.halted.insert(shard, incarnations[&shard]);
                     self.release(vec![shard]).await;
                 }
                 Err(error @ ClaimError::Unavailable { .. }) => tracing::warn!(%error, "a claim is tried again"),
             }
+        }
+    }
+
+    /// Leaves only the shards whose databases answer and are no older copies.
+    async fn look(&self, shards: &mut Vec<ShardId>) {
+        let names: HashSet<(&'static str, &str)> =
+            shards.iter().map(|shard| (shard.service, self.databases.server_of(*shard))).collect();
+        let looks = names.into_iter().map(|(service, server)| async move {
+            let look = self.databases.incarnations().look(service, server);
+            let served = match tokio::time::timeout(CLAIM_PATIENCE, look).await {
+                Ok(Ok(served)) => served,
+                Ok(Err(error)) => {
+                    tracing::warn!(service, %error, "claims wait for the database");
+                    false
+                }
+                Err(_) => {
+                    tracing::warn!(service, server, "claims wait for the database, which takes long to answer");
+                    false
+                }
+            };
+            ((service, server), served)
+        });
+        let served: HashMap<(&'static str, &str), bool> = join_all(looks).await.into_iter().collect();
+        shards.retain(|shard| served[&(shard.service, self.databases.server_of(*shard))]);
+    }
+
+    fn is_halted(&self, shard: ShardId) -> bool {
+        self.halted.contains_key(&shard) || self.databases.is_refused(shard)
+    }
+
+    /// Drops the memory of shards whose database is an older copy now, or whose incarnation was raised: what an
+    /// operator found there counts, not what the entities remember. Nothing is flushed that can be dropped.
+    async fn forget_replaced(&mut self) {
+        let databases = Arc::clone(&self.databases);
+        self.halted.retain(|shard, incarnation| databases.incarnation(*shard) == *incarnation);
+        let is_replaced =
+            |shard, incarnation| databases.is_refused(shard) || databases.incarnation(shard) != incarnation;
+        let serving = self.serving.iter().filter(|(shard, incarnation)| is_replaced(**shard, **incarnation));
+        for shard in serving.map(|(shard, _)| *shard).collect::<Vec<_>>() {
+            if let Some(actor) = self.open.get(shard) {
+                // A shard that has just stopped remembers nothing either.
+                let _ = actor.cast(ShardMessage::News(ShardNews::Lost));
+            }
+            self.forget(shard).await;
         }
     }
 
@@ -282,12 +331,12 @@ impl Handoff {
         })
     }
 
-    fn opened(&mut self, claimed: Claimed) {
+    fn opened(&mut self, claimed: Claimed, incarnation: u64) {
         let Some(actor) = self.open.get(claimed.shard) else { return };
         // Before anything more is committed to it.
         self.runtime.outboxes.open(claimed.shard, claimed.term, claimed.last_seq);
         let message = ShardMessage::Opened { term: claimed.term, last_time: claimed.last_time };
-        if actor.cast(message).is_ok() && self.serving.insert(claimed.shard) {
+        if actor.cast(message).is_ok() && self.serving.insert(claimed.shard, incarnation).is_none() {
             metrics::serving(claimed.shard.service, 1);
             // The reminders end with the node.
             let _ = self.taken.send(claimed.shard);
@@ -324,7 +373,7 @@ impl Handoff {
 
     fn closed(&mut self, shard: ShardId) {
         self.runtime.outboxes.close(shard);
-        if self.serving.remove(&shard) {
+        if self.serving.remove(&shard).is_some() {
             metrics::serving(shard.service, -1);
         }
         if let Some(actor) = self.open.remove(shard) {

@@ -69,6 +69,19 @@ impl Incarnations {
         self.known(service, server).is_some_and(|known| known.refused.load(Ordering::Acquire))
     }
 
+    /// Whether one of a service's databases is refused.
+    pub fn is_any_refused(&self, service: &str) -> bool {
+        self.names().any(|(name, server)| name == service && self.is_refused(name, server))
+    }
+
+    /// Services that are refused on a server.
+    pub fn refused_on(&self, server: &str) -> Vec<&'static str> {
+        let mut refused: Vec<_> =
+            self.names().filter(|(service, name)| *name == server && self.is_refused(service, name)).collect();
+        refused.sort_unstable();
+        refused.into_iter().map(|(service, _)| service).collect()
+    }
+
     /// Looks now. Whether the database may be served.
     ///
     /// # Errors

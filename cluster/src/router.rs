@@ -279,6 +279,10 @@ impl NodeRouter {
 
     async fn list_here(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
         let servers = self.databases.of_service(table.kind.service).unwrap_or_default();
+        if self.databases.incarnations().is_any_refused(table.kind.service) {
+            let what = format!("database of {}", table.kind.service);
+            return Err(Failure::Unavailable { what, retry_after_ms: 1000 });
+        }
         let query = Query { limit: query.limit.clamp(1, PAGE_MAX), ..query.clone() };
         let mut rows = Vec::new();
         for server in servers {

@@ -69,7 +69,7 @@ pub struct Dependency {
     pub name: String,
     /// Where, without secrets.
     pub location: String,
-    /// Whether the last use of it succeeded.
+    /// Whether the last use of it succeeded, and it may be used.
     pub up: bool,
     /// Of the last use, in microseconds.
     pub latency_us: u64,

@@ -125,6 +125,10 @@ impl Node {
 /// See [`Command::Migrate`].
 #[derive(Debug, Args)]
 pub struct Migrate {
+    /// After a backup of a service's databases was restored, or a replica promoted, and you have seen what they lack:
+    /// go on with what they hold. Nodes refuse an older copy until then
+    #[arg(long, value_name = "SERVICE")]
+    pub raise_incarnation: Option<String>,
     /// Where settings come from
     #[command(flatten)]
     pub settings: SettingsArguments,

@@ -29,12 +29,19 @@ pub(super) struct Lane {
     session: Option<Box<dyn StoreWriter>>,
     pub(super) open: HashMap<ShardId, OpenShard>,
     /// The highest seq known to be durable, also of shards that are not open.
-    pub(super) known_seqs: HashMap<ShardId, u64>,
+    pub(super) known_seqs: HashMap<ShardId, KnownSeq>,
     last_term: u64,
     on_commit: Option<OnCommit>,
     /// Mutation: shards are taken without a claim row. The test build turns it on to see that tests notice.
     #[cfg(test)]
     pub(super) claims_omitted: bool,
+}
+
+/// A row that was durable under an incarnation of the database.
+#[derive(Clone, Copy)]
+pub(super) struct KnownSeq {
+    pub seq: u64,
+    pub incarnation: u64,
 }
 
 pub(super) struct OpenShard {
@@ -160,8 +167,9 @@ impl Lane {
         for (shard, next_seq) in &numbered.next_seqs {
             if let Some(open) = self.open.get_mut(shard) {
                 open.position.next_seq = *next_seq;
+                let incarnation = open.owner.incarnation;
+                self.known_seqs.insert(*shard, KnownSeq { seq: *next_seq - 1, incarnation });
             }
-            self.known_seqs.insert(*shard, *next_seq - 1);
         }
         for (submission, last_seq) in submissions.into_iter().zip(numbered.last_seqs) {
             if last_seq > 0 {
@@ -203,7 +211,7 @@ impl Lane {
 
     pub(super) fn opened(&mut self, shard: ShardId, position: Position, owner: ShardOwner) -> u64 {
         self.last_term += 1;
-        self.known_seqs.insert(shard, position.next_seq - 1);
+        self.known_seqs.insert(shard, KnownSeq { seq: position.next_seq - 1, incarnation: owner.incarnation });
         self.open.insert(shard, OpenShard { position, term: self.last_term, owner });
         self.last_term
     }

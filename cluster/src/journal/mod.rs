@@ -106,7 +106,7 @@ pub enum ClaimError {
         cause: String,
     },
     /// The database has forgotten rows that were durable: a replica was promoted too early, or an old
-    /// backup restored without raising the incarnation. The shard stays closed until an operator has looked.
+    /// backup restored. The shard stays closed until an operator has looked and raised the incarnation.
     #[error("{shard} ends at row {last_seq}, but row {known_seq} was durable; the database went back in time")]
     Regressed {
         /// The shard.

@@ -8,7 +8,7 @@ use crate::store::{Batch, CLAIM, CommitError, JournalRow, StoreError};
 use crate::time::Timestamp;
 
 use super::batch::{Numbered, Position, empty_row};
-use super::lane::Lane;
+use super::lane::{KnownSeq, Lane};
 use super::submission::{ClaimAnswers, ShardOwner};
 use super::{ClaimError, Claimed};
 
@@ -61,8 +61,9 @@ impl Lane {
                 Found::OurClaim => {
                     if let Some(open) = self.open.get_mut(shard) {
                         open.position.next_seq = first.seq + 1;
+                        let incarnation = open.owner.incarnation;
+                        self.known_seqs.insert(*shard, KnownSeq { seq: first.seq, incarnation });
                     }
-                    self.known_seqs.insert(*shard, first.seq);
                     return false;
                 }
                 Found::Another => {
@@ -130,7 +131,9 @@ impl Lane {
         for (shard, owner) in shards {
             let last = last_rows.get(shard);
             let last_seq = last.map_or(0, |row| row.seq);
-            let known_seq = self.known_seqs.get(shard).copied().unwrap_or(0);
+            // Raising the incarnation is an operator's word that what is there now is what counts.
+            let known = self.known_seqs.get(shard).filter(|known| known.incarnation == owner.incarnation);
+            let known_seq = known.map_or(0, |known| known.seq);
             let last_time = last.map_or(Timestamp(0), |row| row.occurred_at);
             let position = |next_seq| Position { epoch, next_seq };
             match last {

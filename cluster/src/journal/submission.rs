@@ -105,9 +105,13 @@ impl Drop for ReplyTo {
     }
 }
 
-/// Tells a shard what became of it.
+/// Who takes a shard: told what becomes of it.
 #[derive(Clone)]
-pub struct ShardOwner(Arc<dyn Fn(ShardNews) + Send + Sync>);
+pub struct ShardOwner {
+    tell: Arc<dyn Fn(ShardNews) + Send + Sync>,
+    /// Of the shard's database; what was durable under a lower one need not be there any more.
+    pub(super) incarnation: u64,
+}
 
 /// See [`ShardOwner`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +128,17 @@ pub enum ShardNews {
 impl ShardOwner {
     /// Calls `tell` from the lane; it must not block.
     pub fn new(tell: impl Fn(ShardNews) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+        Self { tell: Arc::new(tell), incarnation: 1 }
+    }
+
+    /// With the incarnation of the shard's database, 1 unless set.
+    #[must_use]
+    pub fn under(self, incarnation: u64) -> Self {
+        Self { incarnation, ..self }
     }
 
     pub(super) fn tell(&self, news: ShardNews) {
-        (self.0)(news);
+        (self.tell)(news);
     }
 }
 

@@ -54,13 +54,18 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
 async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
     let checks = router.databases.all().map(|(name, server)| async move {
         let began = std::time::Instant::now();
-        let outcome = server.store.ping().await;
+        let outcome = server.store.ping().await.map_err(|error| error.to_string());
+        let refused = router.databases.incarnations().refused_on(name);
+        let outcome = outcome.and_then(|()| match refused.is_empty() {
+            true => Ok(()),
+            false => Err(format!("an older copy of {}; its incarnation was not raised", refused.join(", "))),
+        });
         Dependency {
             name: format!("database {name}"),
             location: server.store.location().to_owned(),
             up: outcome.is_ok(),
             latency_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-            error: outcome.err().map(|error| error.to_string()),
+            error: outcome.err(),
         }
     });
     futures::future::join_all(checks).await
