@@ -199,9 +199,13 @@ fn node(database: &Database, name: &str, claims_omitted: bool) -> Node {
 
 impl Node {
     async fn claim(&self, epoch: u64) -> Result<Claimed, ClaimError> {
+        self.claim_under(epoch, 1).await
+    }
+
+    async fn claim_under(&self, epoch: u64, incarnation: u64) -> Result<Claimed, ClaimError> {
         let news = Arc::clone(&self.news);
         let owner = ShardOwner::new(move |one| news.lock().expect("not poisoned").push(one));
-        self.journal.claim(&[(SHARD, owner)], epoch).await.remove(0)
+        self.journal.claim(&[(SHARD, owner.under(incarnation))], epoch).await.remove(0)
     }
 
     fn submit(&self, term: u64, written: bool) -> oneshot::Receiver<Outcome> {
@@ -343,6 +347,9 @@ async fn a_database_that_went_back_in_time_halts_the_shard() {
     let forget = sqlx::query("DELETE FROM nakku_sample__journal WHERE seq > 1");
     assert_eq!(forget.execute(&mut connection).await.expect("deletable").rows_affected(), 1);
     assert!(matches!(node.claim(2).await, Err(ClaimError::Regressed { last_seq: 1, known_seq: 2, .. })));
+    // An operator has looked and raised the incarnation: the shard goes on with what is there.
+    node.claim_under(2, 2).await.expect("accepted");
+    assert_eq!(rows(&database).await.len(), 2);
 }
 
 /// A successor has taken the shard over; then its predecessor, which was frozen, sends what it had decided.
