@@ -106,6 +106,11 @@ impl Envelope {
         Key::new(self.subject.as_str())
     }
 
+    /// The incarnation of the database that it comes from: the first part of its id; 0 when that is none.
+    pub fn incarnation(&self) -> u64 {
+        self.id.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
     /// What it says, typed.
     ///
     /// # Errors

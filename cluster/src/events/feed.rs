@@ -86,7 +86,7 @@ impl Feeder {
                 }
                 Err(failure) => return Err(failure.into()),
             };
-            let done = left.iter().take_while(|event| event.sequence <= progress.high_water).count();
+            let done = progress.done.min(batch.len());
             metrics::consumed(self.consumer.group, done);
             left = &left[done..];
             if done > 0 {

@@ -147,6 +147,8 @@ pub enum Reply<T> {
 pub struct Progress {
     /// Everything up to this sequence is done.
     pub high_water: u64,
+    /// How many of the events that were handed in are done, now or before.
+    pub done: usize,
     /// The next event it was given can't be processed: its sequence and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<(u64, String)>,
@@ -164,8 +166,8 @@ pub struct Progress {
 pub enum Event<T> {
     /// Events were consumed.
     Consumed {
-        /// Up to this sequence.
-        through: u64,
+        /// Up to here.
+        through: Head,
         /// What they changed.
         events: Vec<T>,
     },
@@ -229,11 +231,14 @@ pub struct State<S> {
     gathered: S,
 }
 
-/// The high-water mark.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The high-water mark: everything up to here is done. A mark of 0 is before the first event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// Everything up to this sequence is done; nothing before the first event.
-    pub high_water: Option<u64>,
+    /// The last event's sequence.
+    pub high_water: u64,
+    /// Of the source's database.
+    #[serde(default)]
+    pub incarnation: u64,
 }
 
 impl<S: Gathered> EntityState for State<S> {
@@ -285,7 +290,7 @@ impl<C: Consumer> Entity for Intake<C> {
         match command {
             Command::Consume { events, complete } => Ok(consume::<C>(state, &events, complete)),
             Command::SetAside { event, reason, attempts } => {
-                let judged = judge(state.head.high_water, &event, false);
+                let judged = judge(state.head, &event, false);
                 let letter = || DeadLetter {
                     group: C::GROUP.into(),
                     reason,
@@ -299,7 +304,7 @@ impl<C: Consumer> Entity for Intake<C> {
                 };
                 let high_water = match judged {
                     Judged::Next => event.sequence,
-                    Judged::Repeat | Judged::Lacks => state.head.high_water.unwrap_or(0),
+                    Judged::Repeat | Judged::Lacks => state.head.high_water,
                 };
                 let progress = Progress { high_water, ..Progress::default() };
                 Ok(Decision::events(events, Reply::Consumed(progress)))
@@ -324,12 +329,12 @@ impl<C: Consumer> Entity for Intake<C> {
     fn evolve(state: &mut Self::State, event: &Self::Event) {
         match event {
             Event::Consumed { through, events } => {
-                state.head.high_water = Some(*through);
+                state.head = *through;
                 events.iter().for_each(|event| C::evolve(&mut state.gathered, event));
             }
             Event::SetAside { letter } => {
                 let sequence = letter.event.sequence;
-                state.head.high_water = Some(sequence);
+                state.head = Head { high_water: sequence, incarnation: letter.event.incarnation() };
                 state.dead.insert(sequence, (**letter).clone());
                 let oldest = state.dead.keys().next().copied();
                 if let Some(oldest) = oldest.filter(|_| state.dead.len() > DEAD_LETTERS_MAX) {
@@ -367,11 +372,17 @@ enum Judged {
     Lacks,
 }
 
-fn judge(high_water: Option<u64>, event: &Envelope, complete: bool) -> Judged {
-    match high_water {
-        Some(high_water) if event.sequence <= high_water => Judged::Repeat,
-        _ if complete || event.previous <= high_water.unwrap_or(0) => Judged::Next,
-        _ => Judged::Lacks,
+fn judge(mark: Head, event: &Envelope, complete: bool) -> Judged {
+    // The source was restored from a backup: it counts on from there, so sequences come a second time for
+    // other events. What was consumed of the time that it has lost stays consumed.
+    let restored = event.incarnation() > mark.incarnation;
+    let high_water = if restored { mark.high_water.min(event.previous) } else { mark.high_water };
+    if event.incarnation() < mark.incarnation || event.sequence <= high_water {
+        Judged::Repeat
+    } else if complete || event.previous <= high_water {
+        Judged::Next
+    } else {
+        Judged::Lacks
     }
 }
 
@@ -380,13 +391,13 @@ fn consume<C: Consumer>(
     events: &[Envelope],
     complete: bool,
 ) -> Decision<Event<C::Event>, Reply<C::Reply>> {
-    let mut high_water = state.head.high_water;
+    let mut mark = state.head;
     let mut room = C::room(&state.gathered).min(BATCH_MAX);
     let mut progress = Progress::default();
     let mut changes = Vec::new();
     for event in events {
-        match judge(high_water, event, complete) {
-            Judged::Repeat => {}
+        match judge(mark, event, complete) {
+            Judged::Repeat => progress.done += 1,
             Judged::Lacks => {
                 progress.lacks = Some(event.previous);
                 break;
@@ -398,8 +409,9 @@ fn consume<C: Consumer>(
             Judged::Next => match understood::<C>(event) {
                 Ok(changed) => {
                     room -= 1;
+                    progress.done += 1;
                     changes.extend(changed);
-                    high_water = Some(event.sequence);
+                    mark = Head { high_water: event.sequence, incarnation: event.incarnation() };
                 }
                 Err(reason) => {
                     progress.refused = Some((event.sequence, reason));
@@ -408,10 +420,9 @@ fn consume<C: Consumer>(
             },
         }
     }
-    progress.high_water = high_water.unwrap_or(0);
-    let consumed = high_water.filter(|_| high_water != state.head.high_water);
-    let events = consumed.map(|through| Event::Consumed { through, events: changes });
-    Decision::events(events.into_iter().collect(), Reply::Consumed(progress))
+    progress.high_water = mark.high_water;
+    let consumed = (mark != state.head).then_some(Event::Consumed { through: mark, events: changes });
+    Decision::events(consumed.into_iter().collect(), Reply::Consumed(progress))
 }
 
 /// What an event means to the consumer. One that makes it panic is refused like any other that it does not

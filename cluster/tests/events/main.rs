@@ -168,6 +168,14 @@ fn a_gap_is_left_alone_until_what_is_missing_comes() {
         assert_eq!(consume(vec![event(2, 0), event(3, 2)]).await, (3, None));
         assert_eq!(consume(vec![event(8, 5)]).await, (3, Some(5)));
         assert_eq!(consume(vec![event(3, 2), event(5, 3), event(8, 5), event(9, 8)]).await, (9, None));
+        // The source's database was restored as it was after 5, and its incarnation raised.
+        let restored = |sequence, previous| {
+            let id = format!("2-source-1000-{sequence}");
+            Envelope { id, ..event(sequence, previous) }
+        };
+        assert_eq!(consume(vec![restored(7, 5)]).await, (7, None));
+        assert_eq!(consume(vec![event(9, 8), event(10, 9)]).await, (7, None), "late ones of the lost time");
+        assert_eq!(consume(vec![restored(8, 7)]).await, (8, None));
     });
 }
 
