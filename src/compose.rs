@@ -150,7 +150,7 @@ fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
         link_advertise: settings.advertised(),
         link_cookie: settings.cluster.cookie.clone(),
         link_tls: (settings.links.tls == Tls::Mutual).then(tls),
-        http_address: settings.has_role("gateway").then(|| settings.listen.gateway.to_string()),
+        http_address: settings.has_role("gateway").then(|| gateway_address(settings)),
         lease: Duration::from_millis(settings.cluster.lease_ms),
         renew: Duration::from_millis(settings.cluster.renew_ms),
         runtime: RuntimeSettings {
@@ -170,6 +170,13 @@ fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
         journal_keep_rows: (settings.journal.keep_rows > 0).then_some(settings.journal.keep_rows),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// Where the others find this node's gateway: on the machine that its links are advertised on.
+fn gateway_address(settings: &Settings) -> String {
+    let links = settings.advertised().unwrap_or_else(|| settings.listen.links.to_string());
+    let host = links.rsplit_once(':').map_or(links.as_str(), |(host, _)| host);
+    format!("{host}:{}", settings.listen.gateway.port())
 }
 
 /// How the services are divided, and the addresses of the servers that it names. The names follow from the setting
@@ -236,4 +243,50 @@ pub fn base_url(address: SocketAddr) -> String {
         address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
     format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Sources;
+
+    fn settings(flags: &[(&str, &str)]) -> Settings {
+        let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Sources { flags, ..Sources::default() }.load().expect("they are settings").settings
+    }
+
+    #[test]
+    fn a_service_with_servers_of_its_own_is_spread_over_them() {
+        let settings = settings(&[
+            ("databases.default", "mysql://a:1"),
+            ("databases.order", "mysql://b:1,mysql://c:1"),
+            ("cluster.shards", "8"),
+        ]);
+        let (topology, addresses) = topology(&settings, &nakku_actors::services());
+        topology.check().expect("it makes sense");
+        assert_eq!(topology.service("cart").server_of(7), "default-1");
+        assert_eq!(topology.service("order").server_of(0), "order-1");
+        assert_eq!(topology.service("order").server_of(7), "order-2");
+        assert_eq!(addresses["order-2"], "mysql://c:1");
+        assert_eq!(addresses.len(), 3);
+    }
+
+    #[test]
+    fn only_what_this_version_has_gets_a_port() {
+        let services = nakku_actors::services();
+        let all = port_settings(&settings(&[]), &services);
+        assert_eq!(all.ports.len(), services.len());
+        assert!(all.ports.contains(&("order".to_owned(), 8084)));
+        let some = port_settings(&settings(&[("node.roles", "gateway,cart")]), &services);
+        assert_eq!(some.ports, [("cart".to_owned(), 8085)]);
+    }
+
+    #[test]
+    fn a_gateway_is_found_where_the_links_are_advertised() {
+        let named = settings(&[("links.advertise", "shop-1.internal:7946")]);
+        assert_eq!(gateway_address(&named), "shop-1.internal:8080");
+        let local = settings(&[("listen.links", "127.0.0.1:7946"), ("listen.gateway", "127.0.0.1:9000")]);
+        assert_eq!(gateway_address(&local), "127.0.0.1:9000");
+        assert_eq!(base_url(local.listen.gateway), "http://127.0.0.1:9000");
+    }
 }

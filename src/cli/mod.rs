@@ -17,6 +17,9 @@ mod show;
 pub mod status;
 pub mod user;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use clap::Parser;
