@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nakku_cluster::journal::JournalSettings;
-use nakku_cluster::link::TlsFiles;
+use nakku_cluster::link::{LinkCredits, TlsFiles};
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::runtime::RuntimeSettings;
@@ -150,7 +150,8 @@ fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
         link_advertise: settings.advertised(),
         link_cookie: settings.cluster.cookie.clone(),
         link_tls: (settings.links.tls == Tls::Mutual).then(tls),
-        http_address: settings.has_role("gateway").then(|| gateway_address(settings)),
+        link_credits: LinkCredits { messages: settings.links.credit_messages, bytes: settings.links.credit_bytes },
+        http_address: gateway_address(settings),
         lease: Duration::from_millis(settings.cluster.lease_ms),
         renew: Duration::from_millis(settings.cluster.renew_ms),
         runtime: RuntimeSettings {
@@ -172,11 +173,19 @@ fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
     }
 }
 
-/// Where the others find this node's gateway: on the machine that its links are advertised on.
-fn gateway_address(settings: &Settings) -> String {
+/// Where the others find this node's gateway, if it has one: on the host under which its links are advertised, unless
+/// it listens on one address only. A port that the system is yet to choose can't be told.
+fn gateway_address(settings: &Settings) -> Option<String> {
+    let listen = settings.listen.gateway;
+    if !settings.has_role("gateway") || listen.port() == 0 {
+        return None;
+    }
+    if !listen.ip().is_unspecified() {
+        return Some(listen.to_string());
+    }
     let links = settings.advertised().unwrap_or_else(|| settings.listen.links.to_string());
     let host = links.rsplit_once(':').map_or(links.as_str(), |(host, _)| host);
-    format!("{host}:{}", settings.listen.gateway.port())
+    Some(format!("{host}:{}", listen.port()))
 }
 
 /// How the services are divided, and the addresses of the servers that it names. The names follow from the setting
@@ -284,9 +293,13 @@ mod tests {
     #[test]
     fn a_gateway_is_found_where_the_links_are_advertised() {
         let named = settings(&[("links.advertise", "shop-1.internal:7946")]);
-        assert_eq!(gateway_address(&named), "shop-1.internal:8080");
+        assert_eq!(gateway_address(&named).as_deref(), Some("shop-1.internal:8080"));
+        let everywhere = gateway_address(&settings(&[])).expect("all roles hold the gateway");
+        assert!(everywhere.ends_with(":8080") && !everywhere.starts_with("0.0.0.0"), "{everywhere}");
         let local = settings(&[("listen.links", "127.0.0.1:7946"), ("listen.gateway", "127.0.0.1:9000")]);
-        assert_eq!(gateway_address(&local), "127.0.0.1:9000");
+        assert_eq!(gateway_address(&local).as_deref(), Some("127.0.0.1:9000"));
+        assert_eq!(gateway_address(&settings(&[("listen.gateway", "0.0.0.0:0")])), None);
+        assert_eq!(gateway_address(&settings(&[("node.roles", "order")])), None);
         assert_eq!(base_url(local.listen.gateway), "http://127.0.0.1:9000");
     }
 }

@@ -9,6 +9,7 @@ use nakku_actors::order::command::Line as OrderLine;
 use nakku_actors::order::{self, Order, PaymentMethod, Placement, Status};
 use nakku_actors::product::{self, Product};
 use nakku_actors::{cart, demo};
+use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::topology::{ServiceTopology, Topology};
@@ -36,6 +37,7 @@ async fn start() -> (Node, std::path::PathBuf) {
         link_advertise: None,
         link_cookie: "test".into(),
         link_tls: None,
+        link_credits: LinkCredits::default(),
         http_address: None,
         lease: Duration::from_secs(2),
         renew: Duration::from_millis(250),

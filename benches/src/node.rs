@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nakku_cluster::journal::JournalSettings;
+use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::membership::view::LEASE_MS_DEFAULT;
 use nakku_cluster::node::{Node, NodeSettings};
@@ -34,6 +35,7 @@ pub async fn start(name: &str, roles: &[&str], database_url: &str, services: Vec
         link_advertise: None,
         link_cookie: "bench".into(),
         link_tls: None,
+        link_credits: LinkCredits::default(),
         http_address: None,
         lease: Duration::from_millis(LEASE_MS_DEFAULT),
         renew: Duration::from_millis(LEASE_MS_DEFAULT / 8),

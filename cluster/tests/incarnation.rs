@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nakku_cluster::incarnation;
 use nakku_cluster::journal::JournalSettings;
+use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeError, NodeSettings};
 use nakku_cluster::runtime::RuntimeSettings;
@@ -56,6 +57,7 @@ fn settings(folder: &Folder) -> NodeSettings {
         link_advertise: None,
         link_cookie: "test".into(),
         link_tls: None,
+        link_credits: LinkCredits::default(),
         http_address: None,
         lease: Duration::from_secs(2),
         renew: Duration::from_millis(250),

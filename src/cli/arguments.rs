@@ -94,8 +94,9 @@ pub struct Dev {
 /// See [`Command::Node`].
 #[derive(Debug, Args)]
 pub struct Node {
-    /// Links of a member to meet first (a hint; can be repeated). Without it the node founds a cluster, or rejoins
-    /// that of its cluster database
+    /// Join the cluster that the cluster database holds, never found one: if there is none within 10 s, fail. The
+    /// address says which cluster is meant and is not connected to (members are read from the database), so it may
+    /// be dead; can be repeated. Without --seed the node joins as well, and founds a cluster where there is none
     #[arg(long, value_name = "HOST:PORT")]
     pub seed: Vec<String>,
     /// What it runs, separated by commas: gateway and any of the services, or all (the default)

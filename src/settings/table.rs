@@ -1,5 +1,7 @@
 //! Every setting, once: name, kind, default and meaning.
 
+use nakku_cluster::link::{CREDIT_BYTES_LIMIT, CREDIT_MESSAGES_LIMIT, MESSAGE_BYTES_MAX};
+
 use super::value::Kind;
 
 /// One setting.
@@ -77,9 +79,10 @@ pub const TABLE: &[Setting] = &[
         or all."),
     setting("node.data", Kind::Text, ".nakku", "Folder for the embedded database and for what a local dev leaves for \
         the client commands."),
-    setting("node.seed", Kind::Texts, "", "HOST:PORT of the links of members of the cluster to join. A node with a \
-        seed never founds a cluster. Which members live stands in the cluster database, so the seed may be dead if \
-        any other lives. Empty founds a cluster, or rejoins the one that the cluster database holds."),
+    setting("node.seed", Kind::Texts, "", "HOST:PORT of a member of the cluster to join. Whatever it names, a node \
+        with a seed joins the cluster that databases.cluster holds and never founds one: if there is none within 10 \
+        seconds, it does not start. The seed itself is not connected to, since the members stand in that database, \
+        so it may be dead. Empty joins too, and founds a cluster where there is none."),
     setting("node.drain_ms", at_least(0), "30000", "How long a node that was told to stop waits, in milliseconds, \
         for requests in flight and for its shards to be handed over."),
 
@@ -130,6 +133,10 @@ pub const TABLE: &[Setting] = &[
     setting("links.tls_cert", Kind::Text, "", "File of this node's certificate chain (PEM)."),
     setting("links.tls_key", Kind::Text, "", "File of its private key (PEM)."),
     setting("links.tls_ca", Kind::Text, "", "File of the certificates that sign the nodes' certificates (PEM)."),
+    setting("links.credit_messages", between(1, CREDIT_MESSAGES_LIMIT as i64), "4096", "Requests to one other node that \
+        may be unanswered before further ones are refused as overloaded."),
+    setting("links.credit_bytes", between(2 * MESSAGE_BYTES_MAX as i64, CREDIT_BYTES_LIMIT as i64), "33554432", "How \
+        many bytes these requests may have together, and the answers that the other node has not yet taken."),
 
     setting("entities.idle_ms", at_least(1_000), "300000", "An entity that has had nothing to do for so long, in \
         milliseconds, leaves memory."),

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use nakku_cluster::link::LinkCredits;
+
 use super::check::{check, check_node};
 use super::print::{EXAMPLE_FILE, lines, page};
 use super::table::{TABLE, VARIABLE_PREFIX};
@@ -33,6 +35,22 @@ fn the_table_and_the_tree_agree() {
     assert_eq!(loaded.values.len(), TABLE.len());
     assert!(loaded.values.values().all(|(_, layer)| *layer == Layer::Default));
     check(&loaded.settings).expect("the defaults fit each other");
+}
+
+#[test]
+fn links_have_the_credits_of_the_cluster_crate_and_no_impossible_ones() {
+    let links = sources().load().expect("the defaults are settings").settings.links;
+    let own = LinkCredits { messages: links.credit_messages, bytes: links.credit_bytes };
+    assert_eq!(own, LinkCredits::default());
+    for (variable, value) in [
+        ("NAKKU_LINKS_CREDIT_MESSAGES", "0"),
+        ("NAKKU_LINKS_CREDIT_MESSAGES", "16777216"),
+        ("NAKKU_LINKS_CREDIT_BYTES", "2097151"),
+        ("NAKKU_LINKS_CREDIT_BYTES", "1099511627776"),
+    ] {
+        let told = refusal(&with_variables(&[(variable, value)]));
+        assert!(told.contains(variable) && told.contains("a whole number from"), "{told}");
+    }
 }
 
 #[test]

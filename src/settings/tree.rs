@@ -109,6 +109,8 @@ pub struct Links {
     pub tls_cert: String,
     pub tls_key: String,
     pub tls_ca: String,
+    pub credit_messages: u32,
+    pub credit_bytes: u64,
 }
 
 /// How links are protected.

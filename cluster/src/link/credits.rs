@@ -2,8 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::settings::{CREDIT_BYTES_LIMIT, CREDIT_MESSAGES_LIMIT};
+
 const COUNT_SHIFT: u32 = 40;
-const BYTES_MASK: u64 = (1 << COUNT_SHIFT) - 1;
+const BYTES_MASK: u64 = CREDIT_BYTES_LIMIT;
+// The count has the rest of the word.
+const _: () =
+    assert!(BYTES_MASK == (1 << COUNT_SHIFT) - 1 && (CREDIT_MESSAGES_LIMIT as u64) <= u64::MAX >> COUNT_SHIFT);
 
 /// Counts messages and bytes that are unanswered, up to a limit of each, without a lock.
 #[derive(Debug)]
@@ -23,9 +28,13 @@ pub struct Taken {
 }
 
 impl Credits {
-    /// At most so many messages (up to 2^24) and bytes (up to 2^40).
+    /// At most so many messages (up to [`CREDIT_MESSAGES_LIMIT`]) and bytes (up to [`CREDIT_BYTES_LIMIT`]).
     pub fn new(count_max: u32, bytes_max: u64) -> Self {
-        Self { taken: AtomicU64::new(0), count_max: count_max.min((1 << 24) - 1), bytes_max: bytes_max.min(BYTES_MASK) }
+        Self {
+            taken: AtomicU64::new(0),
+            count_max: count_max.min(CREDIT_MESSAGES_LIMIT),
+            bytes_max: bytes_max.min(BYTES_MASK),
+        }
     }
 
     /// Takes the credits of one message.

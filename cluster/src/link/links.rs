@@ -16,7 +16,9 @@ use tokio::task::AbortHandle;
 use super::accept::keep_accepting;
 use super::error::{LinkError, LinkFailure};
 use super::inbound::{Inbound, Request};
-use super::settings::{LinkSettings, MESSAGE_BYTES_LIMIT, Peer};
+use super::settings::{
+    CREDIT_BYTES_LIMIT, CREDIT_MESSAGES_LIMIT, LinkCredits, LinkSettings, MESSAGE_BYTES_LIMIT, Peer,
+};
 use super::supervisor::{LinkSupervisor, Message};
 use super::table::Table;
 use super::tls::Tls;
@@ -238,13 +240,14 @@ fn check(settings: &LinkSettings) -> Result<(), LinkError> {
     if bytes_max == 0 || bytes_max > MESSAGE_BYTES_LIMIT {
         return wrong("message_bytes_max", format!("{bytes_max} is not from 1 to {MESSAGE_BYTES_LIMIT}"));
     }
-    if settings.credit_messages == 0 {
-        return wrong("credit_messages", "0 lets nothing through".to_owned());
+    let LinkCredits { messages, bytes } = settings.credits;
+    if !(1..=CREDIT_MESSAGES_LIMIT).contains(&messages) {
+        return wrong("credits.messages", format!("{messages} is not from 1 to {CREDIT_MESSAGES_LIMIT}"));
     }
     let bytes_least = 2 * bytes_max as u64;
-    if settings.credit_bytes < bytes_least {
-        let reason = format!("{} is less than two messages of {bytes_max}", settings.credit_bytes);
-        return wrong("credit_bytes", reason);
+    if !(bytes_least..=CREDIT_BYTES_LIMIT).contains(&bytes) {
+        let reason = format!("{bytes} is not from {bytes_least} (two messages) to {CREDIT_BYTES_LIMIT}");
+        return wrong("credits.bytes", reason);
     }
     let timeouts = [
         ("connect_timeout", settings.connect_timeout),

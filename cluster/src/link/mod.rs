@@ -36,4 +36,6 @@ mod wire;
 pub use error::{LinkError, LinkFailure, Refusal};
 pub use inbound::{Inbound, Request};
 pub use links::{Links, PeerStatus, Recipients};
-pub use settings::{LinkSettings, Peer, TlsFiles};
+pub use settings::{
+    CREDIT_BYTES_LIMIT, CREDIT_MESSAGES_LIMIT, LinkCredits, LinkSettings, MESSAGE_BYTES_MAX, Peer, TlsFiles,
+};

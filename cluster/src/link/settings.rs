@@ -14,8 +14,12 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many requests may be unanswered on one link, unless set otherwise.
 pub const CREDIT_MESSAGES: u32 = 4096;
+/// What no setting may raise it above: what is counted together with the bytes in one word.
+pub const CREDIT_MESSAGES_LIMIT: u32 = (1 << 24) - 1;
 /// How many bytes of requests may be unanswered on one link, unless set otherwise.
 pub const CREDIT_BYTES: u64 = 32 << 20;
+/// What no setting may raise it above, for the same reason.
+pub const CREDIT_BYTES_LIMIT: u64 = (1 << 40) - 1;
 /// The largest request, answer or notice, unless set otherwise.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// What no setting may raise `message_bytes_max` above: frames of 16 MiB break a link.
@@ -40,12 +44,25 @@ pub struct LinkSettings {
     pub idle_timeout: Duration,
     /// After the operating system has taken no byte for so long the link is closed.
     pub write_timeout: Duration,
-    /// Unanswered requests per link.
-    pub credit_messages: u32,
-    /// Bytes of unanswered requests per link, and bytes of answers that a peer has not yet taken.
-    pub credit_bytes: u64,
+    /// How much may be unanswered on a link.
+    pub credits: LinkCredits,
     /// The largest request, answer or notice, header and body together.
     pub message_bytes_max: usize,
+}
+
+/// What may be unanswered on one link; beyond it a request is refused at once as overloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkCredits {
+    /// Requests.
+    pub messages: u32,
+    /// Bytes of these requests, and bytes of answers that a peer has not yet taken: two messages at least.
+    pub bytes: u64,
+}
+
+impl Default for LinkCredits {
+    fn default() -> Self {
+        Self { messages: CREDIT_MESSAGES, bytes: CREDIT_BYTES }
+    }
 }
 
 /// Where this node's certificate, its key and the cluster's certificate authority are, all PEM.
@@ -81,8 +98,7 @@ impl LinkSettings {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             write_timeout: WRITE_TIMEOUT,
-            credit_messages: CREDIT_MESSAGES,
-            credit_bytes: CREDIT_BYTES,
+            credits: LinkCredits::default(),
             message_bytes_max: MESSAGE_BYTES_MAX,
         }
     }

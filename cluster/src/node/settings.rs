@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::journal::JournalSettings;
-use crate::link::{LinkSettings, TlsFiles};
+use crate::link::{LinkCredits, LinkSettings, TlsFiles};
 use crate::membership::{MembershipSettings, NodeId, Roles};
 use crate::runtime::RuntimeSettings;
 use crate::topology::Topology;
@@ -31,6 +31,8 @@ pub struct NodeSettings {
     pub link_cookie: String,
     /// Mutual TLS between nodes.
     pub link_tls: Option<TlsFiles>,
+    /// What may be unanswered on a link to another node.
+    pub link_credits: LinkCredits,
     /// Where its gateway is, for the others to know.
     pub http_address: Option<String>,
     /// After this much silence the others declare it down.
@@ -65,6 +67,6 @@ impl NodeSettings {
 
     pub(super) fn links(&self, node: &NodeId, listen: SocketAddr) -> LinkSettings {
         let plain = LinkSettings::new(self.topology.cluster.clone(), node.clone(), listen, self.link_cookie.clone());
-        LinkSettings { tls: self.link_tls.clone(), ..plain }
+        LinkSettings { tls: self.link_tls.clone(), credits: self.link_credits, ..plain }
     }
 }

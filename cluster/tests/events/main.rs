@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nakku_cluster::events::intake::{self, Command, Reply, key_of};
 use nakku_cluster::events::{Envelope, Intake, Live, Signal};
 use nakku_cluster::journal::JournalSettings;
+use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::runtime::RuntimeSettings;
@@ -46,6 +47,7 @@ async fn start() -> Node {
         link_advertise: None,
         link_cookie: "test".into(),
         link_tls: None,
+        link_credits: LinkCredits::default(),
         http_address: None,
         lease: Duration::from_secs(2),
         renew: Duration::from_millis(250),

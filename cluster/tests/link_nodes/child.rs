@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
-use nakku_cluster::link::{Inbound, LinkFailure, LinkSettings, Links, Peer, Recipients, Request, TlsFiles};
+use nakku_cluster::link::{
+    Inbound, LinkCredits, LinkFailure, LinkSettings, Links, Peer, Recipients, Request, TlsFiles,
+};
 use nakku_cluster::membership::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,8 +80,7 @@ async fn serve(start: Start) {
     settings.connect_timeout = Duration::from_millis(start.connect_timeout_ms);
     settings.idle_timeout = Duration::from_millis(start.idle_timeout_ms);
     settings.write_timeout = Duration::from_millis(start.write_timeout_ms);
-    settings.credit_messages = start.credit_messages;
-    settings.credit_bytes = start.credit_bytes;
+    settings.credits = LinkCredits { messages: start.credit_messages, bytes: start.credit_bytes };
     settings.message_bytes_max = start.message_bytes_max;
 
     let target = Arc::new(Target::default());

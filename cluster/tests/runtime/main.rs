@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::provider::{Provider, ProviderError};
@@ -65,6 +66,7 @@ async fn start() -> Node {
         link_advertise: None,
         link_cookie: "test".into(),
         link_tls: None,
+        link_credits: LinkCredits::default(),
         http_address: None,
         lease: Duration::from_secs(2),
         renew: Duration::from_millis(250),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nakku_actors::demo;
 use nakku_actors::payment::SimulatedCard;
 use nakku_cluster::journal::JournalSettings;
+use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::runtime::RuntimeSettings;
@@ -81,6 +82,7 @@ async fn open() -> Shop {
         link_advertise: None,
         link_cookie: "test".into(),
         link_tls: None,
+        link_credits: LinkCredits::default(),
         http_address: None,
         lease: Duration::from_secs(10),
         renew: Duration::from_secs(1),
