@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::routing::{get, post};
 use axum::{Json as JsonBody, Router};
 use nakku_actors::delivery::command::{Stage, View};
@@ -11,7 +12,7 @@ use nakku_actors::delivery::rider::{self, Rider};
 use nakku_actors::delivery::{Command, Delivery, Reply};
 use nakku_cluster::{Answered, Key, Ref};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::orders::own_order;
 use super::{Answer, id, id_in};
@@ -86,75 +87,58 @@ pub async fn list(State(edge): State<Arc<Edge>>, context: RequestContext, rider:
 
 /// Takes an offer.
 #[utoipa::path(post, path = "/api/v1/rider/deliveries/{id}/accept", tag = "rider", security(("bearer" = [])),
-    params(("id" = String, Path, description = "The delivery, which has its order's id")),
+    params(DeliveryPath),
     responses((status = 200, body = DeliveryBody), (status = "default", body = ProblemBody)))]
-pub async fn accept(
-    State(edge): State<Arc<Edge>>,
-    context: RequestContext,
-    rider: RiderOnly,
-    Path(delivery): Path<String>,
-) -> Answer<DeliveryBody> {
-    let rider = rider.0.user().clone();
-    tell(&edge, &context, id(&delivery, Code::NotFound)?, Command::Accept { rider }).await
+pub async fn accept(errand: Errand) -> Answer<DeliveryBody> {
+    errand.tell(|rider| Command::Accept { rider }).await
 }
 
 /// Leaves an offer to another.
 #[utoipa::path(post, path = "/api/v1/rider/deliveries/{id}/decline", tag = "rider", security(("bearer" = [])),
-    params(("id" = String, Path, description = "The delivery, which has its order's id")),
+    params(DeliveryPath),
     responses((status = 200, body = DeliveryBody), (status = "default", body = ProblemBody)))]
-pub async fn decline(
-    State(edge): State<Arc<Edge>>,
-    context: RequestContext,
-    rider: RiderOnly,
-    Path(delivery): Path<String>,
-) -> Answer<DeliveryBody> {
-    let rider = rider.0.user().clone();
-    tell(&edge, &context, id(&delivery, Code::NotFound)?, Command::Decline { rider }).await
+pub async fn decline(errand: Errand) -> Answer<DeliveryBody> {
+    errand.tell(|rider| Command::Decline { rider }).await
 }
 
 /// Has it and is on the way.
 #[utoipa::path(post, path = "/api/v1/rider/deliveries/{id}/pick-up", tag = "rider", security(("bearer" = [])),
-    params(("id" = String, Path, description = "The delivery, which has its order's id")),
+    params(DeliveryPath),
     responses((status = 200, body = DeliveryBody), (status = "default", body = ProblemBody)))]
-pub async fn pick_up(
-    State(edge): State<Arc<Edge>>,
-    context: RequestContext,
-    rider: RiderOnly,
-    Path(delivery): Path<String>,
-) -> Answer<DeliveryBody> {
-    let rider = rider.0.user().clone();
-    tell(&edge, &context, id(&delivery, Code::NotFound)?, Command::PickUp { rider }).await
+pub async fn pick_up(errand: Errand) -> Answer<DeliveryBody> {
+    errand.tell(|rider| Command::PickUp { rider }).await
 }
 
 /// Handed it over.
 #[utoipa::path(post, path = "/api/v1/rider/deliveries/{id}/deliver", tag = "rider", security(("bearer" = [])),
-    params(("id" = String, Path, description = "The delivery, which has its order's id")), request_body = HandOver,
+    params(DeliveryPath), request_body = HandOver,
     responses((status = 200, body = DeliveryBody), (status = "default", body = ProblemBody)))]
-pub async fn deliver(
-    State(edge): State<Arc<Edge>>,
-    context: RequestContext,
-    rider: RiderOnly,
-    Path(delivery): Path<String>,
-    Json(body): Json<HandOver>,
-) -> Answer<DeliveryBody> {
-    let rider = rider.0.user().clone();
-    let command = Command::Deliver { rider, cash_collected_minor: body.cash_collected_minor };
-    tell(&edge, &context, id(&delivery, Code::NotFound)?, command).await
+pub async fn deliver(errand: Errand, Json(body): Json<HandOver>) -> Answer<DeliveryBody> {
+    errand.tell(|rider| Command::Deliver { rider, cash_collected_minor: body.cash_collected_minor }).await
 }
 
 /// It can't be brought.
 #[utoipa::path(post, path = "/api/v1/rider/deliveries/{id}/fail", tag = "rider", security(("bearer" = [])),
-    params(("id" = String, Path, description = "The delivery, which has its order's id")), request_body = Failed,
+    params(DeliveryPath), request_body = Failed,
     responses((status = 200, body = DeliveryBody), (status = "default", body = ProblemBody)))]
-pub async fn fail(
-    State(edge): State<Arc<Edge>>,
+pub async fn fail(errand: Errand, Json(body): Json<Failed>) -> Answer<DeliveryBody> {
+    errand.tell(|rider| Command::Fail { rider, reason: body.reason }).await
+}
+
+/// What every request of a rider about one delivery comes with.
+pub struct Errand {
+    edge: Arc<Edge>,
     context: RequestContext,
-    rider: RiderOnly,
-    Path(delivery): Path<String>,
-    Json(body): Json<Failed>,
-) -> Answer<DeliveryBody> {
-    let rider = rider.0.user().clone();
-    tell(&edge, &context, id(&delivery, Code::NotFound)?, Command::Fail { rider, reason: body.reason }).await
+    rider: Key,
+    delivery: Key,
+}
+
+/// Which delivery.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct DeliveryPath {
+    /// The delivery, which has its order's id.
+    pub id: String,
 }
 
 /// Where a rider works.
@@ -285,6 +269,25 @@ impl From<Job> for JobBody {
     fn from(job: Job) -> Self {
         let Job { delivery, store, address, total_minor, cash_due_minor, stage, offer_until, .. } = job;
         Self { id: delivery, stage, store, address, total_minor, cash_due_minor, offer_until_ms: offer_until.0 }
+    }
+}
+
+impl FromRequestParts<Arc<Edge>> for Errand {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
+        let context = RequestContext::from_request_parts(parts, edge).await?;
+        let RiderOnly(rider) = RiderOnly::from_request_parts(parts, edge).await?;
+        let Path(DeliveryPath { id: delivery }) = Path::from_request_parts(parts, edge).await?;
+        let delivery = id(&delivery, Code::NotFound)?;
+        Ok(Self { edge: edge.clone(), context, rider: rider.user().clone(), delivery })
+    }
+}
+
+impl Errand {
+    /// Gives the delivery a command in the rider's name.
+    async fn tell(self, command: impl FnOnce(Key) -> Command) -> Answer<DeliveryBody> {
+        tell(&self.edge, &self.context, self.delivery, command(self.rider)).await
     }
 }
 
