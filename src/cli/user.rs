@@ -1,12 +1,13 @@
 //! `nakku user`: people who can't register themselves, above all staff.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{ClientArguments, Listener};
+use super::client::{Client, ClientArguments, Listener};
 use super::outcome::{Done, Wrong};
 use super::show;
 
@@ -66,7 +67,7 @@ pub async fn run(user: &User) -> Done {
         body["store"] = store.as_str().into();
     }
     let path = "/admin/v1/users";
-    let mut user = client.send(Method::POST, path, &[], Some(&body)).await?.succeeded(&format!("POST {path}"))?;
+    let mut user = register(&client, path, &body).await?;
     if made {
         user["password"] = password.into();
     }
@@ -75,9 +76,88 @@ pub async fn run(user: &User) -> Done {
     show::rows(arguments.json, &user, &["id", "e-mail", "roles", "password (shown once)"], [row])
 }
 
+/// Asks for the user until nobody else is in the middle of registering the e-mail: that ends with a user, or with the
+/// e-mail free again.
+async fn register(client: &Client, path: &str, body: &Value) -> Result<Value, Wrong> {
+    let started = Instant::now();
+    loop {
+        let answer = client.send(Method::POST, path, &[], Some(body)).await?;
+        if answer.body["code"] != REGISTRATION_PENDING {
+            return answer.succeeded(&format!("POST {path}"));
+        }
+        if started.elapsed() >= PENDING_PATIENCE {
+            return Err(Wrong::Failed(format!(
+                "another registration of {} has begun and not ended; it is given up within a minute, try again then",
+                body["email"].as_str().unwrap_or_default()
+            )));
+        }
+        tokio::time::sleep(PENDING_LOOK_EVERY).await;
+    }
+}
+
+/// The code of the problem that says so.
+const REGISTRATION_PENDING: &str = "registration_pending";
+/// How long it is waited for; a registration takes a fraction of it.
+const PENDING_PATIENCE: Duration = Duration::from_secs(5);
+const PENDING_LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// 144 random bits in letters, digits, `-` and `_`.
 fn random_password() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let random: [u8; 24] = rand::random();
     random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Gives one answer a connection, the last one again and again.
+    async fn answering(answers: Vec<(u16, Value)>) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (status, body) = &answers[number.min(answers.len() - 1)];
+                let (mut stream, _) = listener.accept().await.expect("it accepts");
+                let mut request = Vec::new();
+                // Its body ends with the object's brace; one that was not read to its end would be reset.
+                while !request.ends_with(b"}") {
+                    assert!(stream.read_buf(&mut request).await.expect("a request comes") > 0, "it is whole");
+                }
+                let body = body.to_string();
+                let head =
+                    format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all(format!("{head}{body}").as_bytes()).await.expect("it is taken");
+            }
+        });
+        Client::new(&endpoint, None).expect("it is a URL")
+    }
+
+    fn pending() -> (u16, Value) {
+        (503, json!({ "code": REGISTRATION_PENDING, "detail": "under way" }))
+    }
+
+    #[tokio::test]
+    async fn a_registration_under_way_is_waited_for() {
+        let client = answering(vec![pending(), pending(), (201, json!({ "id": "u-1" }))]).await;
+        let user = register(&client, "/admin/v1/users", &json!({ "email": "a@b.example" })).await;
+        assert_eq!(user.expect("it was made")["id"], "u-1");
+        let client = answering(vec![pending(), (409, json!({ "code": "email_taken" }))]).await;
+        let taken = register(&client, "/admin/v1/users", &json!({ "email": "a@b.example" })).await;
+        assert!(matches!(taken, Err(Wrong::Failed(message)) if message.contains("email_taken")));
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_end_is_told_in_words() {
+        let client = answering(vec![pending()]).await;
+        let started = Instant::now();
+        let told = register(&client, "/admin/v1/users", &json!({ "email": "a@b.example" })).await;
+        assert!(started.elapsed() >= PENDING_PATIENCE && started.elapsed() < PENDING_PATIENCE * 5);
+        let Err(Wrong::Failed(message)) = told else { panic!("it never ends: {told:?}") };
+        assert!(message.contains("a@b.example") && !message.contains(REGISTRATION_PENDING), "{message}");
+    }
 }
