@@ -1,15 +1,19 @@
 //! The whole system: real processes on a real MariaDB, customers over HTTP, faults on purpose.
 //!
 //! - `processes`: starts, kills, freezes, drains nodes
+//! - `certificates`: what the links of the nodes are protected with
 //! - `wires`: links that can be cut
 //! - `shop`: a shop with stock, and customers who note every answer
 //! - `history`: what the notes and the databases must agree on
 //! - `faults`: SIGKILL, SIGSTOP, database outages, all from one seed
+//! - `outage`: what customers are told while the database is away, and how soon it is over
 //! - `moves`: joins and drains in which no request may fail
 
+mod certificates;
 mod faults;
 mod history;
 mod moves;
+mod outage;
 mod processes;
 mod shop;
 mod wires;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::certificates::Authority;
 use crate::wires::Wire;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -42,6 +43,7 @@ pub struct Cluster {
     folder: PathBuf,
     program: PathBuf,
     links: BTreeMap<String, (u16, Wire)>,
+    authority: Authority,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -89,6 +91,7 @@ impl Cluster {
         let mut cluster = Self {
             database: Database::start(),
             nodes: BTreeMap::new(),
+            authority: Authority::new(&folder),
             folder,
             program,
             links: BTreeMap::new(),
@@ -109,6 +112,7 @@ impl Cluster {
             self.links.insert(name.to_owned(), (port, Wire::to(port).await));
         }
         let (links, wire) = &self.links[name];
+        let certified = self.authority.sign(name);
         let log = File::options().create(true).append(true).open(self.log(name)).expect("a log file");
         let mut command = Command::new(&self.program);
         command.arg("node").env_clear();
@@ -124,7 +128,10 @@ impl Cluster {
             ("LISTEN_ADMIN", format!("127.0.0.1:{admin}")),
             ("LISTEN_LINKS", format!("127.0.0.1:{links}")),
             ("LINKS_ADVERTISE", format!("127.0.0.1:{}", wire.port)),
-            ("LINKS_TLS", "off".to_owned()),
+            ("LINKS_TLS", "mutual".to_owned()),
+            ("LINKS_TLS_CERT", certified.certificate.display().to_string()),
+            ("LINKS_TLS_KEY", certified.key.display().to_string()),
+            ("LINKS_TLS_CA", certified.authority.display().to_string()),
             ("SERVICE_PORTS_HOST", "127.0.0.1".to_owned()),
             ("AUTH_JWT_SECRET", SECRET.to_owned()),
             ("AUTH_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
