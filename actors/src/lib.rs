@@ -10,11 +10,13 @@
 //! | `state.rs` | head, parts, and how an event changes them |
 //! | `decide.rs` | from state and command to events or a rejection |
 //! | `outstanding.rs` | what still has to happen elsewhere because of the state |
+//! | `public.rs` | the public events, and which internal event becomes which |
 //! | `schema/` | the tables, oldest migration first |
 //! | `tests.rs` | properties over random command sequences |
 //!
 //! A further entity of a service is a subfolder with the same files.
 
+pub mod asyncapi;
 pub mod cart;
 pub mod delivery;
 pub mod demo;
@@ -23,6 +25,7 @@ pub mod money;
 pub mod order;
 pub mod payment;
 pub mod product;
+pub mod public;
 pub mod user;
 
 mod digest;
@@ -32,6 +35,7 @@ mod properties;
 mod simulation;
 
 use nakku_cluster::Service;
+pub use public::events;
 
 /// All services, in the order of their ports.
 pub fn services() -> Vec<Service> {

@@ -6,6 +6,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestR
 use nakku_cluster::Timestamp;
 use nakku_cluster::{Context, Entity, EntityState, Key};
 
+use crate::public::tests::check_published;
+
 /// The events of a decision and its reply.
 pub type Told<E> = (Vec<<E as Entity>::Event>, <E as Entity>::Reply);
 
@@ -49,6 +51,7 @@ impl<E: Entity> Alone<E> {
         for event in &decision.events {
             // As the journal would give it back.
             let json = serde_json::to_vec(event).unwrap();
+            check_published(E::publish(&self.key, event).as_ref());
             E::evolve(&mut self.state, &serde_json::from_slice(&json).unwrap());
         }
         self.version += decision.events.len() as u64;

@@ -9,6 +9,8 @@ use nakku_cluster::instance::{Decided, EffectId, EntityType, Instance};
 use nakku_cluster::store::StoredEntity;
 use nakku_cluster::{Address, Answer, Call, Context, Entity, Key, Ref, Service, Timestamp};
 
+use crate::public::tests::check_published;
+
 /// The variable from which a test takes its seed.
 const SEED_VARIABLE: &str = "NAKKU_TEST_SEED";
 
@@ -257,6 +259,9 @@ impl World {
         let mut context = Context::new(address.key.clone(), self.now, version, 1, chance);
         match resident.instance.decide(command, None, &mut context) {
             Decided::Accepted { events, reply } => {
+                for (_, event) in &events {
+                    check_published(of_kind.publish(&address.key, event).unwrap().as_ref());
+                }
                 resident.rows.version += events.len() as u64;
                 let head = resident.instance.head_row();
                 assert!(head.fits(), "the head of {address} is within its bound");

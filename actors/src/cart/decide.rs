@@ -55,7 +55,7 @@ fn set_quantity(state: &State, sku: &str, quantity: u32) -> Decided {
         return Err(Rejection::UnknownLine { sku: sku.chars().take(SKU_BYTES_MAX).collect() });
     };
     if quantity == 0 {
-        return Ok(changed(state, Event::LineRemoved { sku: sku.to_owned() }));
+        return Ok(changed(state, Event::LineRemoved { sku: sku.to_owned(), store: Some(store.clone()) }));
     }
     check_quantity(sku, quantity)?;
     if line.quantity == quantity {

@@ -20,6 +20,9 @@ pub enum Event {
     LineRemoved {
         /// Which.
         sku: String,
+        /// Whose goods.
+        #[serde(default)]
+        store: Option<Key>,
     },
     /// The user emptied it.
     Emptied,

@@ -53,7 +53,7 @@ impl State {
                 self.head.store = Some(store.clone());
                 self.lines.insert(line.sku.clone(), line.clone());
             }
-            Event::LineRemoved { sku } => {
+            Event::LineRemoved { sku, .. } => {
                 self.head.version += 1;
                 self.lines.remove(sku);
                 if self.lines.is_empty() {

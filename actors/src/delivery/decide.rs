@@ -16,6 +16,7 @@ type Outcome = Result<Decision<Event, Reply>, Rejection>;
 pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome {
     let head = &state.head;
     let at = context.now;
+    let store = || store_of(state);
     match command {
         Command::Create { store, address, total_minor, cash_due_minor } => {
             create(state, Wanted { store, address, total_minor, cash_due_minor }, context)
@@ -24,7 +25,9 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
         _ if head.place.is_none() => Err(Rejection::NotFound),
         Command::Get => then(state, Vec::new()),
         Command::Accept { rider } => match head.stage {
-            Stage::Offered if is_with(state, &rider) => then(state, vec![Event::Assigned { rider, at }]),
+            Stage::Offered if is_with(state, &rider) => {
+                then(state, vec![Event::Assigned { rider, store: store(), at }])
+            }
             Stage::Assigned | Stage::PickedUp | Stage::Delivered if is_with(state, &rider) => then(state, Vec::new()),
             stage => refuse(state, &rider, stage),
         },
@@ -34,7 +37,9 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
             stage => refuse(state, &rider, stage),
         },
         Command::PickUp { rider } => match head.stage {
-            Stage::Assigned if is_with(state, &rider) => then(state, vec![Event::Started { rider, at }]),
+            Stage::Assigned if is_with(state, &rider) => {
+                then(state, vec![Event::Started { rider, store: store(), at }])
+            }
             Stage::PickedUp | Stage::Delivered if is_with(state, &rider) => then(state, Vec::new()),
             stage => refuse(state, &rider, stage),
         },
@@ -43,7 +48,7 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
                 if cash_collected_minor != head.cash_due_minor {
                     return Err(Rejection::CashDiffers { due_minor: head.cash_due_minor });
                 }
-                then(state, vec![Event::Completed { rider, cash_collected_minor, at }])
+                then(state, vec![Event::Completed { rider, store: store(), cash_collected_minor, at }])
             }
             Stage::Delivered if is_with(state, &rider) => then(state, Vec::new()),
             stage => refuse(state, &rider, stage),
@@ -51,7 +56,7 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
         Command::Fail { rider, reason } => match head.stage {
             Stage::Assigned | Stage::PickedUp if is_with(state, &rider) => {
                 let reason = shortened(reason);
-                then(state, vec![Event::Failed { rider: Some(rider), reason, at }])
+                then(state, vec![Event::Failed { rider: Some(rider), store: store(), reason, at }])
             }
             Stage::Failed if is_with(state, &rider) => then(state, Vec::new()),
             stage => refuse(state, &rider, stage),
@@ -92,7 +97,7 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
             then(state, events)
         }
         Command::Due => match (head.stage, head.rider.clone()) {
-            (Stage::Searching, _) if at >= state.search_until() => then(state, vec![no_rider(context)]),
+            (Stage::Searching, _) if at >= state.search_until() => then(state, vec![no_rider(state, context)]),
             (Stage::Offered, Some(rider)) if at >= state.offer_until() => {
                 then(state, lapse(state, rider, Lapse::TimedOut, context))
             }
@@ -146,13 +151,17 @@ fn cancel(state: &State, context: &Context) -> Outcome {
 fn lapse(state: &State, rider: Key, lapse: Lapse, context: &Context) -> Vec<Event> {
     let mut events = vec![Event::OfferLapsed { rider, lapse, at: context.now }];
     if state.head.attempt >= OFFERS_MAX || context.now >= state.search_until() {
-        events.push(no_rider(context));
+        events.push(no_rider(state, context));
     }
     events
 }
 
-fn no_rider(context: &Context) -> Event {
-    Event::Failed { rider: None, reason: "no rider accepted it".into(), at: context.now }
+fn no_rider(state: &State, context: &Context) -> Event {
+    Event::Failed { rider: None, store: store_of(state), reason: "no rider accepted it".into(), at: context.now }
+}
+
+fn store_of(state: &State) -> Option<Key> {
+    state.head.place.as_ref().map(|place| place.store.clone())
 }
 
 fn is_with(state: &State, rider: &Key) -> bool {

@@ -49,6 +49,9 @@ pub enum Event {
     Assigned {
         /// Who.
         rider: Key,
+        /// The store that hands it out.
+        #[serde(default)]
+        store: Option<Key>,
         /// When.
         at: Timestamp,
     },
@@ -56,6 +59,9 @@ pub enum Event {
     Started {
         /// Who.
         rider: Key,
+        /// The store that hands it out.
+        #[serde(default)]
+        store: Option<Key>,
         /// When.
         at: Timestamp,
     },
@@ -63,6 +69,9 @@ pub enum Event {
     Completed {
         /// By whom.
         rider: Key,
+        /// The store that hands it out.
+        #[serde(default)]
+        store: Option<Key>,
         /// What was collected.
         cash_collected_minor: i64,
         /// When.
@@ -72,6 +81,9 @@ pub enum Event {
     Failed {
         /// Who had it, or had been offered it.
         rider: Option<Key>,
+        /// The store that hands it out.
+        #[serde(default)]
+        store: Option<Key>,
         /// Why.
         reason: String,
         /// When.

@@ -11,6 +11,7 @@
 //! - [`state`]: what it remembers
 //! - [`decide`](mod@decide): how it decides
 //! - [`outstanding`]: what it wants from others
+//! - [`public`]: what the outside is told
 //! - `schema/`: the tables of the service
 //! - [`roster`]: who is free at a store
 //! - [`rider`]: a rider's work list
@@ -19,13 +20,15 @@ pub mod command;
 pub mod decide;
 pub mod event;
 pub mod outstanding;
+pub mod public;
 pub mod rider;
 pub mod roster;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
-use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
+use nakku_cluster::events::PublicEvent;
+use nakku_cluster::{Context, Decision, Entity, Key, Kind, Migration, Outstanding, Service};
 
 pub use command::{Command, Rejection, Reply};
 pub use event::Event;
@@ -62,5 +65,9 @@ impl Entity for Delivery {
 
     fn outstanding(state: &State) -> Outstanding<Self> {
         outstanding::outstanding(state)
+    }
+
+    fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
+        public::publish(key, event)
     }
 }

@@ -162,7 +162,8 @@ fn take_back(state: &State, order: Key, lines: Vec<Line>, until: Timestamp, now:
     if held.is_none() && lines.iter().any(|line| sold(line) < u64::from(line.quantity)) {
         return Err(Rejection::NotReserved);
     }
-    let mut events = vec![Event::Returned { order, lines: lines.clone(), until }];
+    let held = held.is_some();
+    let mut events = vec![Event::Returned { order, lines: lines.clone(), held, until }];
     more_available(state, &lines, &mut events);
     Ok(Decision::events(events, Reply::Returned))
 }

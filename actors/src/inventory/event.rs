@@ -62,6 +62,9 @@ pub enum Event {
         order: Key,
         /// What it had bought.
         lines: Vec<Line>,
+        /// Whether they had yet to be sold: the order was cancelled at once.
+        #[serde(default)]
+        held: bool,
         /// How long a repetition is known.
         until: Timestamp,
     },

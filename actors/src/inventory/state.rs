@@ -193,7 +193,7 @@ impl State {
                 self.let_go(lines);
                 self.set(order, Stage::Released, Vec::new(), *until);
             }
-            Event::Returned { order, lines, until } => {
+            Event::Returned { order, lines, until, .. } => {
                 if self.reservations.get(order).is_some_and(|reservation| reservation.stage.holds()) {
                     self.let_go(lines);
                 } else {

@@ -57,11 +57,7 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Decided
         Command::Collected => Ok(noted(state.head.collect.then_some(Event::Collected))),
         Command::DeadlinePassed => {
             let passed = state.head.status == Status::Placing && now >= terms.deadline;
-            Ok(noted(passed.then(|| Event::Cancelled {
-                reason: CancelReason::DeadlinePassed,
-                undo: terms.held(),
-                at: now,
-            })))
+            Ok(noted(passed.then(|| cancelled(state, CancelReason::DeadlinePassed, terms.held(), now))))
         }
     }
 }
@@ -105,7 +101,7 @@ fn cancel(state: &State, terms: &Terms, detail: String, now: Timestamp) -> Decid
     match state.head.status {
         Status::Placing => {
             let reason = CancelReason::Customer { detail };
-            summary(state, vec![Event::Cancelled { reason, undo: terms.held(), at: now }])
+            summary(state, vec![cancelled(state, reason, terms.held(), now)])
         }
         Status::Confirmed | Status::Packed if state.head.cancel_requested.is_none() => {
             summary(state, vec![Event::CancelRequested { detail }])
@@ -128,9 +124,9 @@ fn gathered(state: &State, terms: &Terms, answers: [Granted; 3], now: Timestamp)
         }
     }
     Some(match refusal {
-        Some(reason) => Event::Cancelled { reason, undo, at: now },
+        Some(reason) => cancelled(state, reason, undo, now),
         None if terms.is_prepaid() => Event::Gathered,
-        None => Event::Confirmed { captured_minor: 0, at: now },
+        None => Event::Confirmed { captured_minor: 0, at: now, outline: state.outline() },
     })
 }
 
@@ -148,7 +144,7 @@ fn payment_outcome(state: &State, terms: &Terms, outcome: Option<Outcome>, now: 
     }
     let (reason, undo) = match outcome? {
         Outcome::Captured { captured_minor } if captured_minor == terms.total_minor => {
-            return Some(Event::Confirmed { captured_minor, at: now });
+            return Some(Event::Confirmed { captured_minor, at: now, outline: state.outline() });
         }
         Outcome::Captured { captured_minor } => {
             (CancelReason::PaymentRefused { detail: format!("{captured_minor} was captured") }, terms.held())
@@ -157,14 +153,14 @@ fn payment_outcome(state: &State, terms: &Terms, outcome: Option<Outcome>, now: 
         Outcome::Declined { reason } => (CancelReason::PaymentDeclined { detail: reason }, STOCK | CART),
         Outcome::Voided { .. } => (CancelReason::PaymentRefused { detail: "voided".into() }, STOCK | CART),
     };
-    Some(Event::Cancelled { reason, undo, at: now })
+    Some(cancelled(state, reason, undo, now))
 }
 
 fn followed(state: &State, terms: &Terms, done: u8, refused: Option<String>, now: Timestamp) -> Option<Event> {
     let open = matches!(state.head.status, Status::Confirmed | Status::Packed) && state.head.follow & DELIVERY != 0;
     if let Some(detail) = refused.filter(|_| open) {
         // What else follows is either undone with it or repeated by those that can.
-        return Some(cancelled_after_confirmation(terms, CancelReason::DeliveryFailed { detail }, now));
+        return Some(cancelled_after_confirmation(state, terms, CancelReason::DeliveryFailed { detail }, now));
     }
     let done = done & state.head.follow;
     (done != 0).then_some(Event::Followed { done })
@@ -176,10 +172,13 @@ fn delivery_update(state: &State, terms: &Terms, step: DeliveryStep, now: Timest
     match step {
         DeliveryStep::Assigned => (status == Status::Confirmed).then_some(Event::Packed),
         DeliveryStep::PickedUp => (on_its_way && status != Status::OutForDelivery).then_some(Event::Dispatched),
-        DeliveryStep::Delivered => on_its_way.then_some(Event::Completed { at: now }),
+        DeliveryStep::Delivered => on_its_way.then(|| {
+            let (outline, lines) = (state.outline(), state.lines().to_vec());
+            Event::Completed { at: now, outline, lines }
+        }),
         DeliveryStep::Failed => {
             let reason = CancelReason::DeliveryFailed { detail: String::new() };
-            on_its_way.then(|| cancelled_after_confirmation(terms, reason, now))
+            on_its_way.then(|| cancelled_after_confirmation(state, terms, reason, now))
         }
     }
 }
@@ -187,7 +186,7 @@ fn delivery_update(state: &State, terms: &Terms, step: DeliveryStep, now: Timest
 fn recalled(state: &State, terms: &Terms, granted: bool, now: Timestamp) -> Option<Event> {
     let detail = state.head.cancel_requested.clone()?;
     Some(if granted {
-        cancelled_after_confirmation(terms, CancelReason::Customer { detail }, now)
+        cancelled_after_confirmation(state, terms, CancelReason::Customer { detail }, now)
     } else {
         Event::CancelRefused
     })
@@ -199,7 +198,7 @@ fn voided(state: &State, refunded_minor: Option<i64>) -> Option<Event> {
     }
     Some(match refunded_minor? {
         0 => Event::PaymentVoided,
-        amount_minor => Event::Refunded { amount_minor },
+        amount_minor => Event::Refunded { amount_minor, outline: state.outline() },
     })
 }
 
@@ -208,7 +207,7 @@ fn verdict(state: &State, terms: &Terms, now: Timestamp) -> Decision<Event, Repl
         Status::Placing if now < terms.deadline => (Verdict::Wait { until: terms.deadline }, None),
         Status::Placing => {
             let reason = CancelReason::DeadlinePassed;
-            (Verdict::Release, Some(Event::Cancelled { reason, undo: terms.held(), at: now }))
+            (Verdict::Release, Some(cancelled(state, reason, terms.held(), now)))
         }
         Status::None | Status::Cancelled => (Verdict::Release, None),
         Status::Confirmed | Status::Packed | Status::OutForDelivery | Status::Delivered => (Verdict::Commit, None),
@@ -216,9 +215,13 @@ fn verdict(state: &State, terms: &Terms, now: Timestamp) -> Decision<Event, Repl
     Decision::events(event.into_iter().collect(), Reply::Verdict { verdict })
 }
 
-fn cancelled_after_confirmation(terms: &Terms, reason: CancelReason, now: Timestamp) -> Event {
+fn cancelled_after_confirmation(state: &State, terms: &Terms, reason: CancelReason, now: Timestamp) -> Event {
     let payment = if terms.is_prepaid() { PAYMENT } else { 0 };
-    Event::Cancelled { reason, undo: STOCK | payment, at: now }
+    cancelled(state, reason, STOCK | payment, now)
+}
+
+fn cancelled(state: &State, reason: CancelReason, undo: u8, at: Timestamp) -> Event {
+    Event::Cancelled { reason, undo, at, outline: state.outline(), refund_minor: state.head.captured_minor }
 }
 
 fn noted(event: Option<Event>) -> Decision<Event, Reply> {

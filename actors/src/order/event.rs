@@ -19,6 +19,9 @@ pub enum Event {
         captured_minor: i64,
         /// When.
         at: Timestamp,
+        /// The order in short.
+        #[serde(default)]
+        outline: Option<Outline>,
     },
     /// What follows the confirmation has been done by those whose bits are set.
     Followed {
@@ -40,6 +43,12 @@ pub enum Event {
         undo: u8,
         /// When.
         at: Timestamp,
+        /// The order in short.
+        #[serde(default)]
+        outline: Option<Outline>,
+        /// What was taken and has to be given back, as far as it is known.
+        #[serde(default)]
+        refund_minor: i64,
     },
     /// It has been undone by those whose bits are set.
     Undone {
@@ -52,6 +61,9 @@ pub enum Event {
     Refunded {
         /// How much.
         amount_minor: i64,
+        /// The order in short.
+        #[serde(default)]
+        outline: Option<Outline>,
     },
     /// A rider has taken it on.
     Packed,
@@ -61,6 +73,12 @@ pub enum Event {
     Completed {
         /// When.
         at: Timestamp,
+        /// The order in short.
+        #[serde(default)]
+        outline: Option<Outline>,
+        /// What was sold.
+        #[serde(default)]
+        lines: Vec<Line>,
     },
     /// Its cash is noted.
     Collected,
@@ -93,6 +111,23 @@ pub struct Placed {
     pub at: Timestamp,
     /// Until when it has to be confirmed.
     pub deadline: Timestamp,
+}
+
+/// The order in short, repeated by events that are told outside, so that whoever hears of one needs no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// From which store.
+    pub store: Key,
+    /// What it costs.
+    pub total_minor: i64,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// When it was confirmed, once it has been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
+    /// How many minutes it was promised to take from its placing to the door.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised_minutes: Option<u32>,
 }
 
 impl ClusterEvent for Event {

@@ -7,16 +7,19 @@
 //! - [`state`]: what it remembers
 //! - [`decide`](mod@decide): how it decides
 //! - [`outstanding`](mod@outstanding): what it wants from others
+//! - [`public`]: what the outside is told
 //! - `schema/`: its tables
 
 pub mod command;
 pub mod decide;
 pub mod event;
 pub mod outstanding;
+pub mod public;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
+use nakku_cluster::events::PublicEvent;
 use nakku_cluster::{Context, Decision, Entity, Key, Kind, Migration, Outstanding, Service};
 
 pub use command::{
@@ -47,6 +50,14 @@ pub fn order_key(user: &Key, idempotency_key: &str) -> Key {
     Key::new(format!("{user}.o-{digest}")).expect("a user's key and a digest make a key")
 }
 
+/// Whose order it is, by the order's key.
+///
+/// # Panics
+/// Never: what stands before a key's first dot is a key.
+pub fn customer_of(order: &Key) -> Key {
+    Key::new(order.shard_key()).expect("what stands before a key's first dot is a key")
+}
+
 /// One order.
 #[derive(Debug)]
 pub struct Order;
@@ -69,5 +80,9 @@ impl Entity for Order {
 
     fn outstanding(state: &State) -> Outstanding<Self> {
         outstanding::outstanding(state)
+    }
+
+    fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
+        public::publish(key, event)
     }
 }

@@ -4,7 +4,7 @@ use nakku_cluster::{Column, ColumnKind, ColumnValue, EntityState, Key, PartSet, 
 use serde::{Deserialize, Serialize};
 
 use super::command::{CancelReason, Details, Line, PaymentMethod, Status, Summary};
-use super::event::Event;
+use super::event::{Event, Outline};
 
 /// The column that holds the customer's key.
 pub const CUSTOMER: &str = "customer";
@@ -120,6 +120,18 @@ impl State {
         self.lines.get(LINES).map_or(&[], Vec::as_slice)
     }
 
+    /// As events repeat it; nothing while there is no order.
+    pub fn outline(&self) -> Option<Outline> {
+        let terms = self.head.terms.as_ref()?;
+        Some(Outline {
+            store: terms.store.clone(),
+            total_minor: terms.total_minor,
+            placed_at: terms.placed_at,
+            confirmed_at: self.head.confirmed_at,
+            promised_minutes: None,
+        })
+    }
+
     /// In short; nothing while there is no order.
     pub fn summary(&self) -> Option<Summary> {
         let Head { terms, status, cancelled, cancel_requested, .. } = &self.head;
@@ -175,7 +187,7 @@ impl State {
                 self.lines.insert(LINES.to_owned(), placed.lines.clone());
             }
             Event::Gathered => head.charging = true,
-            Event::Confirmed { captured_minor, at } => {
+            Event::Confirmed { captured_minor, at, .. } => {
                 head.status = Status::Confirmed;
                 head.charging = false;
                 head.captured_minor = *captured_minor;
@@ -188,7 +200,7 @@ impl State {
                 head.cancel_requests += 1;
             }
             Event::CancelRefused => head.cancel_requested = None,
-            Event::Cancelled { reason, undo, at } => {
+            Event::Cancelled { reason, undo, at, .. } => {
                 head.status = Status::Cancelled;
                 head.charging = false;
                 head.cancel_requested = None;
@@ -200,7 +212,7 @@ impl State {
             }
             Event::Undone { done } => head.undo &= !done,
             Event::PaymentVoided => head.undo &= !PAYMENT,
-            Event::Refunded { amount_minor } => {
+            Event::Refunded { amount_minor, .. } => {
                 head.undo &= !PAYMENT;
                 head.refunded_minor = *amount_minor;
                 head.captured_minor = head.captured_minor.max(*amount_minor);
@@ -210,7 +222,7 @@ impl State {
                 head.status = Status::OutForDelivery;
                 head.cancel_requested = None;
             }
-            Event::Completed { at } => {
+            Event::Completed { at, .. } => {
                 head.status = Status::Delivered;
                 head.cancel_requested = None;
                 head.ended_at = Some(*at);

@@ -116,19 +116,20 @@ fn answered(head: &Head, number: u64, answer: CardAnswer) -> Decision<Event, Rep
     let (Some(operation), Some(order)) = (operation, head.order.clone()) else {
         return Decision::reply(Reply::Noted);
     };
+    let amount_minor = operation.amount_minor;
     let event = match (operation.operation, answer) {
-        (CardOperation::Authorise, CardAnswer::Approved { reference }) => Event::Authorised { reference },
+        (CardOperation::Authorise, CardAnswer::Approved { reference }) => Event::Authorised { amount_minor, reference },
         (CardOperation::Charge | CardOperation::Capture, CardAnswer::Approved { reference }) => {
-            Event::Captured { amount_minor: operation.amount_minor, reference }
+            Event::Captured { amount_minor, reference }
         }
         (CardOperation::Void, CardAnswer::Approved { .. }) => Event::Voided { order },
         (CardOperation::Refund, CardAnswer::Approved { .. }) => {
-            Event::Refunded { refund: operation.refund.unwrap_or_default(), amount_minor: operation.amount_minor }
+            Event::Refunded { refund: operation.refund.unwrap_or_default(), amount_minor }
         }
         (
             CardOperation::Authorise | CardOperation::Charge | CardOperation::Capture,
             CardAnswer::Declined { reason },
-        ) => Event::Declined { reason },
+        ) => Event::Declined { amount_minor, reason },
         // Money that is to go back goes back: the operation stays outstanding and shows as one that fails.
         (CardOperation::Void | CardOperation::Refund, CardAnswer::Declined { .. }) => {
             return Decision::reply(Reply::Noted);

@@ -25,6 +25,9 @@ pub enum Event {
     },
     /// The amount is held.
     Authorised {
+        /// How much.
+        #[serde(default)]
+        amount_minor: i64,
         /// The card network's name for it.
         reference: String,
     },
@@ -39,6 +42,9 @@ pub enum Event {
     },
     /// The card was declined.
     Declined {
+        /// How much was wanted.
+        #[serde(default)]
+        amount_minor: i64,
         /// Why.
         reason: String,
     },

@@ -5,6 +5,7 @@
 //! - [`state`]: what it remembers
 //! - [`decide`](mod@decide): how it decides
 //! - [`outstanding`](mod@outstanding): what it wants from others
+//! - [`public`]: what the outside is told
 //! - [`provider`]: the card network, and a simulated one
 //! - `schema/`: its tables
 
@@ -13,11 +14,13 @@ pub mod decide;
 pub mod event;
 pub mod outstanding;
 pub mod provider;
+pub mod public;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
-use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
+use nakku_cluster::events::PublicEvent;
+use nakku_cluster::{Context, Decision, Entity, Key, Kind, Migration, Outstanding, Service};
 
 pub use command::{Command, Details, Outcome, Rejection, Reply, Status};
 pub use event::Event;
@@ -55,5 +58,9 @@ impl Entity for Payment {
 
     fn outstanding(state: &State) -> Outstanding<Self> {
         outstanding::outstanding(state)
+    }
+
+    fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
+        public::publish(key, event)
     }
 }

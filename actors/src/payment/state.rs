@@ -173,7 +173,7 @@ impl State {
                 head.status = Status::Authorising;
                 head.capture = *capture;
             }
-            Event::Authorised { reference } => {
+            Event::Authorised { reference, .. } => {
                 head.reference = Some(reference.clone());
                 head.status = if head.void_wanted { Status::Voiding } else { Status::Authorised };
                 head.answered();
@@ -185,7 +185,7 @@ impl State {
                 head.status = if head.void_wanted { Status::Voiding } else { Status::Captured };
                 head.answered();
             }
-            Event::Declined { reason } => {
+            Event::Declined { reason, .. } => {
                 head.reason = Some(reason.clone());
                 head.status = if head.void_wanted { Status::Voided } else { Status::Declined };
                 head.answered();

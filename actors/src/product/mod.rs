@@ -6,17 +6,20 @@
 //! - [`state`]: what it remembers
 //! - [`decide`](mod@decide): how it decides
 //! - [`outstanding`]: what it wants from others
+//! - [`public`]: what the outside is told
 //! - `schema/`: its tables
 
 pub mod command;
 pub mod decide;
 pub mod event;
 pub mod outstanding;
+pub mod public;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
-use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
+use nakku_cluster::events::PublicEvent;
+use nakku_cluster::{Context, Decision, Entity, Key, Kind, Migration, Outstanding, Service};
 
 pub use command::{Command, Rejection, Reply};
 pub use event::Event;
@@ -53,5 +56,9 @@ impl Entity for Product {
 
     fn outstanding(state: &State) -> Outstanding<Self> {
         outstanding::outstanding(state)
+    }
+
+    fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
+        public::publish(key, event)
     }
 }

@@ -162,8 +162,8 @@ fn add_address(state: &State, id: String, address: Address) -> Outcome {
     if known.is_none() && state.addresses.len() >= ADDRESSES_MAX {
         return Err(Rejection::TooMany { what: "addresses".into(), limit: ADDRESSES_MAX as u32 });
     }
-    let changes = known != Some(&address);
-    Ok(profile_after(state, changes.then_some(Event::AddressSet { id, address })))
+    let (changes, replaced) = (known != Some(&address), known.is_some());
+    Ok(profile_after(state, changes.then_some(Event::AddressSet { id, address, replaced })))
 }
 
 fn end_all(state: &State) -> Option<Event> {

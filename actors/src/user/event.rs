@@ -70,6 +70,9 @@ pub enum Event {
         id: String,
         /// The address.
         address: Address,
+        /// Whether there was one under this id before.
+        #[serde(default)]
+        replaced: bool,
     },
     /// An address was removed.
     AddressRemoved {

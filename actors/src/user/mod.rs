@@ -10,6 +10,7 @@
 //! - [`state`]: what it remembers
 //! - [`decide`](mod@decide): how it decides
 //! - [`outstanding`]: what it wants from others
+//! - [`public`]: what the outside is told
 //! - `schema/`: the tables of the service
 //! - [`email`]: the entity that makes an e-mail unique
 //! - [`password`]: hashing and checking passwords
@@ -21,12 +22,14 @@ pub mod email;
 pub mod event;
 pub mod outstanding;
 pub mod password;
+pub mod public;
 pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod token;
 
-use nakku_cluster::{Context, Decision, Entity, Kind, Migration, Outstanding, Service};
+use nakku_cluster::events::PublicEvent;
+use nakku_cluster::{Context, Decision, Entity, Key, Kind, Migration, Outstanding, Service};
 
 pub use command::{Command, Rejection, Reply};
 pub use event::Event;
@@ -63,5 +66,9 @@ impl Entity for User {
 
     fn outstanding(state: &State) -> Outstanding<Self> {
         outstanding::outstanding(state)
+    }
+
+    fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
+        public::publish(key, event)
     }
 }

@@ -127,7 +127,7 @@ impl State {
                 }
             }
             Event::PasswordChanged { .. } => {}
-            Event::AddressSet { id, address } => {
+            Event::AddressSet { id, address, .. } => {
                 self.addresses.insert(id.clone(), address.clone());
             }
             Event::AddressRemoved { id } => {

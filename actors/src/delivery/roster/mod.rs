@@ -5,16 +5,19 @@
 //! - [`state`]: what it remembers
 //! - [`decide`](mod@decide): how it decides
 //! - [`outstanding`]: what it wants from others
+//! - [`public`]: what the outside is told
 
 pub mod command;
 pub mod decide;
 pub mod event;
 pub mod outstanding;
+pub mod public;
 pub mod state;
 #[cfg(test)]
 mod tests;
 
-use nakku_cluster::{Context, Decision, Entity, Kind, Outstanding};
+use nakku_cluster::events::PublicEvent;
+use nakku_cluster::{Context, Decision, Entity, Key, Kind, Outstanding};
 
 pub use command::{Command, Rejection, Reply};
 pub use event::Event;
@@ -42,5 +45,9 @@ impl Entity for Roster {
 
     fn outstanding(state: &State) -> Outstanding<Self> {
         outstanding::outstanding(state)
+    }
+
+    fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
+        public::publish(key, event)
     }
 }
