@@ -59,13 +59,13 @@ impl EventType {
         let mut schema = json(&D::schema());
         inline(&mut schema, &referenced);
         schema["title"] = D::TYPE.into();
-        let summary = schema["description"].as_str().unwrap_or_default();
-        let summary = summary.split_whitespace().collect::<Vec<_>>().join(" ");
+        let summary = schema["description"].as_str().unwrap_or_default().to_owned();
         Self { event_type: D::TYPE, version: D::VERSION, topic, summary, schema }
     }
 }
 
-/// Puts what a schema refers to in the place of the reference; a description given there stands.
+/// Puts what a schema refers to in the place of the reference, where a description that is given there stands,
+/// and descriptions in one line.
 fn inline(schema: &mut Value, referenced: &BTreeMap<String, Value>) {
     match schema {
         Value::Object(members) => {
@@ -75,6 +75,9 @@ fn inline(schema: &mut Value, referenced: &BTreeMap<String, Value>) {
                 for (name, member) in target.into_iter().flatten() {
                     members.entry(name.clone()).or_insert_with(|| member.clone());
                 }
+            }
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             }
             members.values_mut().for_each(|member| inline(member, referenced));
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{openapi, order, status, user};
+use super::{asyncapi, openapi, order, status, user};
 use crate::dev;
 use crate::settings::Sources;
 
@@ -41,6 +41,8 @@ pub enum Command {
     Status(status::Status),
     /// Print the OpenAPI document of the HTTP API
     Openapi(openapi::Openapi),
+    /// Print the AsyncAPI document of the events
+    Asyncapi(asyncapi::Asyncapi),
     /// Run a benchmark, with a baseline in the same run
     Bench(Bench),
 }

@@ -4,9 +4,10 @@
 //! - [`outcome`]: exit codes and the one line that says what is wrong
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
-//! - [`config`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
+//! - [`asyncapi`], [`config`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
 
 pub mod arguments;
+pub mod asyncapi;
 pub mod client;
 mod config;
 mod migrate;
@@ -55,6 +56,7 @@ fn perform(command: Command) -> Done {
             server()?.block_on(node::run(&loaded))
         }
         Command::Openapi(arguments) => openapi::run(&arguments),
+        Command::Asyncapi(arguments) => asyncapi::run(&arguments),
         Command::Bench(arguments) => server()?.block_on(bench(&arguments)),
         Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
