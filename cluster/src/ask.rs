@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::Address;
 use crate::time::Timestamp;
+use crate::trace::Traceparent;
 
 /// What goes with a command.
 #[derive(Clone, Debug)]
@@ -15,8 +16,8 @@ pub struct Ask {
     /// Set by the edge for a command that is not idempotent by itself: the entity remembers id and reply
     /// until the expiry, answers a repetition with the same reply, and refuses it after.
     pub once: Option<Once>,
-    /// W3C `traceparent`.
-    pub traceparent: Option<String>,
+    /// The trace that it belongs to, with the caller's span as the parent.
+    pub traceparent: Option<Traceparent>,
     /// Who waits for this, outermost first.
     pub chain: Vec<Address>,
 }
@@ -45,7 +46,7 @@ impl Ask {
 
     /// Continues a trace.
     #[must_use]
-    pub fn traced(mut self, traceparent: Option<String>) -> Self {
+    pub fn traced(mut self, traceparent: Option<Traceparent>) -> Self {
         self.traceparent = traceparent;
         self
     }

@@ -61,6 +61,17 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+impl Outcome {
+    /// How it ended, in a word.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Reply { .. } => "accepted",
+            Self::Rejected { .. } => "rejected",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 impl Cluster {
     /// A handle on a router.
     pub fn new(router: Arc<dyn Router>) -> Self {

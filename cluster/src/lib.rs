@@ -30,6 +30,7 @@ pub mod status;
 pub mod store;
 pub mod time;
 pub mod topology;
+pub mod trace;
 mod wire;
 
 pub use ask::{Answered, Ask, Once};
@@ -43,3 +44,4 @@ pub use query::{Listed, Query};
 pub use reference::{Address, Key, Kind, Ref};
 pub use service::{Migration, Service};
 pub use time::Timestamp;
+pub use trace::Traceparent;

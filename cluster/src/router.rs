@@ -25,6 +25,7 @@ use crate::shard::{Delivery, ShardMessage};
 use crate::status::ClusterStatus;
 use crate::store::{ListedRow, StateTable, StoreError};
 use crate::topology::{Topology, shard_of};
+use crate::trace::{Step, Traceparent};
 use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireHistory, WireList};
 
 /// The first pause before an ask is repeated; it doubles up to [`PAUSE_MAX`]. A new placement ends it.
@@ -56,48 +57,10 @@ pub(crate) struct NodeRouter {
 #[async_trait]
 impl Router for NodeRouter {
     async fn ask(&self, target: Address, command: Vec<u8>, ask: Ask) -> Outcome {
-        let deadline = Instant::now() + ask.deadline;
-        let shard = match self.check(&target, &command, &ask) {
-            Ok(shard) => shard,
-            Err(failure) => return Outcome::Failed(failure),
-        };
-        let call = WireAsk {
-            kind: target.kind.to_string(),
-            key: target.key,
-            once: ask.once,
-            chain: ask.chain,
-            deadline_ms: 0,
-        };
-        let command = Bytes::from(command);
-        let mut placement = self.placement.clone();
-        let mut held = None;
-        let mut pause = PAUSE_FIRST;
-        loop {
-            let failure = match self.attempt(shard, &call, &command, ask.traceparent.as_deref(), deadline).await {
-                // Moved has not been executed; an unknown outcome may be repeated because commands are
-                // idempotent, by business key or by id.
-                Outcome::Failed(failure @ (Failure::Moved { .. } | Failure::TimedOut)) => failure,
-                settled => return settled,
-            };
-            if Instant::now() + pause >= deadline {
-                return Outcome::Failed(match failure {
-                    Failure::Moved { shard } => Failure::Unavailable { what: shard, retry_after_ms: 1000 },
-                    other => other,
-                });
-            }
-            if held.is_none() {
-                match self.held.try_acquire() {
-                    Ok(permit) => held = Some(permit),
-                    Err(_) => {
-                        let queue = "asks that wait for moving shards".into();
-                        return Outcome::Failed(Failure::Overloaded { queue, retry_after_ms: 500 });
-                    }
-                }
-            }
-            // Either the placement changes or the pause ends; both are reasons to look again.
-            let _ = tokio::time::timeout(pause, placement.changed()).await;
-            pause = (pause * 2).min(PAUSE_MAX);
-        }
+        let step = Step::ask(ask.traceparent, &target);
+        let outcome = self.carry(target, command, ask, &step).await;
+        step.note("outcome", outcome.label());
+        outcome
     }
 
     async fn list(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
@@ -142,6 +105,52 @@ impl Router for NodeRouter {
 }
 
 impl NodeRouter {
+    /// Carries an ask to its target until it has an answer that stands.
+    async fn carry(&self, target: Address, command: Vec<u8>, ask: Ask, step: &Step) -> Outcome {
+        let deadline = Instant::now() + ask.deadline;
+        let shard = match self.check(&target, &command, &ask) {
+            Ok(shard) => shard,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let call = WireAsk {
+            kind: target.kind.to_string(),
+            key: target.key,
+            once: ask.once,
+            chain: ask.chain,
+            deadline_ms: 0,
+        };
+        let command = Bytes::from(command);
+        let mut placement = self.placement.clone();
+        let mut held = None;
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let failure = match self.attempt(shard, &call, &command, step, deadline).await {
+                // Moved has not been executed; an unknown outcome may be repeated because commands are
+                // idempotent, by business key or by id.
+                Outcome::Failed(failure @ (Failure::Moved { .. } | Failure::TimedOut)) => failure,
+                settled => return settled,
+            };
+            if Instant::now() + pause >= deadline {
+                return Outcome::Failed(match failure {
+                    Failure::Moved { shard } => Failure::Unavailable { what: shard, retry_after_ms: 1000 },
+                    other => other,
+                });
+            }
+            if held.is_none() {
+                match self.held.try_acquire() {
+                    Ok(permit) => held = Some(permit),
+                    Err(_) => {
+                        let queue = "asks that wait for moving shards".into();
+                        return Outcome::Failed(Failure::Overloaded { queue, retry_after_ms: 500 });
+                    }
+                }
+            }
+            // Either the placement changes or the pause ends; both are reasons to look again.
+            let _ = tokio::time::timeout(pause, placement.changed()).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
     fn check(&self, target: &Address, command: &[u8], ask: &Ask) -> Result<ShardId, Failure> {
         if ask.chain.contains(target) {
             let path = ask.chain.iter().chain([target]).map(ToString::to_string).collect();
@@ -171,11 +180,15 @@ impl NodeRouter {
         shard: ShardId,
         call: &WireAsk,
         command: &Bytes,
-        traceparent: Option<&str>,
+        step: &Step,
         deadline: Instant,
     ) -> Outcome {
         let owner = self.placement.borrow().owner(shard).cloned();
         let left = deadline.saturating_duration_since(Instant::now());
+        if let Some(owner) = &owner {
+            step.note("node", &*owner.name);
+        }
+        let traceparent = step.traceparent;
         match owner {
             None => Outcome::Failed(Failure::Moved { shard: shard.to_string() }),
             Some(owner) if owner == self.node => self.deliver(shard, call, command, traceparent, left).await,
@@ -196,7 +209,7 @@ impl NodeRouter {
         shard: ShardId,
         call: &WireAsk,
         command: &[u8],
-        traceparent: Option<&str>,
+        traceparent: Option<Traceparent>,
         left: Duration,
     ) -> Outcome {
         let moved = || Outcome::Failed(Failure::Moved { shard: shard.to_string() });
@@ -210,7 +223,7 @@ impl NodeRouter {
         let delivery = Box::new(Delivery {
             command: command.to_vec(),
             once: call.once.clone(),
-            traceparent: traceparent.unwrap_or_default().to_owned(),
+            traceparent,
             deadline: Instant::now() + left,
             reply,
         });
@@ -229,7 +242,7 @@ impl NodeRouter {
         to: &NodeId,
         call: WireCall,
         body: Bytes,
-        traceparent: Option<&str>,
+        traceparent: Option<Traceparent>,
         left: Duration,
     ) -> Result<WireAnswer, LinkFailure> {
         let links = self.links.get().ok_or(LinkFailure::NotConnected)?;
@@ -237,7 +250,7 @@ impl NodeRouter {
             service: Arc::from(call.service()),
             header: wire::encode(&call),
             body,
-            traceparent: traceparent.map(ToOwned::to_owned),
+            traceparent: traceparent.map(|one| one.to_string()),
             epoch: self.placement.borrow().view_version,
         };
         let answer = links.request(to, request, left).await?;
@@ -301,15 +314,16 @@ impl NodeRouter {
 
 #[async_trait]
 impl Inbound for NodeRouter {
-    async fn request(&self, _from: &NodeId, request: Request) -> Bytes {
+    async fn request(&self, from: &NodeId, request: Request) -> Bytes {
         let answer = match wire::decode_call(&request.header) {
             Err(failure) => WireAnswer::Failed { failure },
             Ok(WireCall::Ask(call)) => match self.shard_of(&call.kind, &call.key) {
                 Err(failure) => WireAnswer::Failed { failure },
                 Ok(shard) => {
                     let left = Duration::from_millis(call.deadline_ms);
-                    let traceparent = request.traceparent.as_deref();
-                    self.deliver(shard, &call, &request.body, traceparent, left).await.into()
+                    let given = request.traceparent.as_deref().and_then(Traceparent::parse);
+                    let step = Step::link(given, &from.name, &call.kind);
+                    self.deliver(shard, &call, &request.body, step.traceparent, left).await.into()
                 }
             },
             Ok(WireCall::List(list)) => match self.tables.get(&list.kind) {

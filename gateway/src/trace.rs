@@ -1,7 +1,6 @@
 //! What identifies a request: its id, its trace (W3C Trace Context) and its deadline. All three go with it
 //! into the cluster.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use nakku_cluster::{Ask, Timestamp};
+use nakku_cluster::{Ask, Timestamp, Traceparent};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -53,7 +52,7 @@ impl RequestContext {
 
     /// For a read, or a command that is idempotent by business key.
     pub fn ask(&self) -> Ask {
-        Ask::within(self.remaining().min(self.ask_timeout)).traced(Some(self.trace.to_string()))
+        Ask::within(self.remaining().min(self.ask_timeout)).traced(Some(self.trace))
     }
 
     /// For any other command: carried out at most once, however often the cluster has to send it.
@@ -72,56 +71,6 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
     }
 }
 
-/// Version 00 of the header: trace id, span id and flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traceparent {
-    /// Never 0.
-    pub trace_id: u128,
-    /// Never 0.
-    pub span_id: u64,
-    /// Bit 0: sampled.
-    pub flags: u8,
-}
-
-impl Traceparent {
-    /// A new trace.
-    pub fn start() -> Self {
-        Self { trace_id: rand::random::<u128>().max(1), span_id: rand::random::<u64>().max(1), flags: 1 }
-    }
-
-    /// A new span of the same trace.
-    #[must_use]
-    pub fn child(self) -> Self {
-        Self { span_id: rand::random::<u64>().max(1), ..self }
-    }
-
-    /// Reads the header; nothing when it is malformed, as the standard asks.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let hex = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let well_formed = hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2) && version != "ff";
-        // Version 00 ends here; later ones may go on.
-        if !well_formed || (version == "00" && parts.next().is_some()) {
-            return None;
-        }
-        let read = Self {
-            trace_id: u128::from_str_radix(trace, 16).ok()?,
-            span_id: u64::from_str_radix(span, 16).ok()?,
-            flags: u8::from_str_radix(flags, 16).ok()?,
-        };
-        (read.trace_id != 0 && read.span_id != 0).then_some(read)
-    }
-}
-
-impl fmt::Display for Traceparent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
-    }
-}
-
 /// Gives a request its identity, span, deadline and measures, and its answer the headers.
 pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
@@ -136,8 +85,11 @@ pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next:
         %method,
         route,
         request_id,
-        trace_id = %format_args!("{:032x}", trace.trace_id),
-        span_id = %format_args!("{:016x}", trace.span_id),
+        trace_id = %trace.trace_hex(),
+        span_id = %trace.span_hex(),
+        parent_span_id = given.map(|given| tracing::field::display(given.span_hex())),
+        // Said only where it is not so: a trace that the client does not keep, nor do we.
+        sampled = (!trace.is_sampled()).then_some(false),
     );
     request.extensions_mut().insert(RequestContext {
         request_id: request_id.clone(),
@@ -191,34 +143,6 @@ fn request_id(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn traceparent_is_read_and_written() {
-        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let read = Traceparent::parse(text).unwrap();
-        assert_eq!(read.to_string(), text);
-        let child = read.child();
-        assert_eq!(child.trace_id, read.trace_id);
-        assert_ne!(child.span_id, read.span_id);
-        assert!(Traceparent::parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").is_some());
-    }
-
-    #[test]
-    fn malformed_traceparents_are_ignored() {
-        for text in [
-            "",
-            "00",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
-            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(Traceparent::parse(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn harmful_request_ids_are_replaced() {

@@ -97,7 +97,7 @@ fn span(span: &EndedSpan) -> Value {
         "spanId": span.span_id,
         "parentSpanId": span.parent_span_id,
         "name": span.name,
-        "kind": KINDS[usize::from(span.name == "request")],
+        "kind": KINDS[usize::from(matches!(span.name, "request" | "link"))],
         "startTimeUnixNano": span.start_ns.to_string(),
         "endTimeUnixNano": span.end_ns.to_string(),
         "attributes": attributes,

@@ -33,7 +33,10 @@ pub fn start(settings: &Settings) -> Result<(), SettingsError> {
     let endpoint = &settings.telemetry.otlp_endpoint;
     let spans = match endpoint.as_str() {
         "" => None,
-        endpoint => Some(span::SpanLayer::new(export::start(endpoint, &settings.node_name())?)),
+        endpoint => {
+            let queue = export::start(endpoint, &settings.node_name())?;
+            Some(span::SpanLayer::new(queue).with_filter(span::wanted()))
+        }
     };
     // A second call, in a test of the same process, finds the first one's in place.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();

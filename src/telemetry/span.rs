@@ -9,9 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Level, Subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -52,14 +54,23 @@ impl SpanLayer {
     }
 }
 
+/// What a [`SpanLayer`] wants: the steps of requests, and our other spans that are worth a log line. Everything else
+/// (events, finer spans, what libraries note) stays switched off at its source.
+pub fn wanted() -> FilterFn {
+    let wanted = |metadata: &Metadata<'_>| {
+        let ours = || metadata.target().starts_with("nakku") && *metadata.level() <= Level::INFO;
+        metadata.is_span() && (metadata.target() == nakku_cluster::trace::TARGET || ours())
+    };
+    FilterFn::new(wanted as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::DEBUG)
+}
+
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for SpanLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        // Finer spans are for log lines only.
-        if *attributes.metadata().level() > Level::INFO {
-            return;
-        }
         let mut fields = Fields::default();
         attributes.record(&mut fields);
+        if fields.unsampled {
+            return;
+        }
         let Some(span) = context.span(id) else { return };
         let around = span.scope().skip(1).find_map(|outer| {
             outer.extensions().get::<EndedSpan>().map(|one| (one.trace_id.clone(), one.span_id.clone()))
@@ -112,6 +123,8 @@ struct Fields {
     /// Trace and span.
     traceparent: Option<(String, String)>,
     others: Vec<(&'static str, String)>,
+    /// The trace is not to be kept.
+    unsampled: bool,
 }
 
 impl Fields {
@@ -131,6 +144,13 @@ impl Fields {
 }
 
 impl Visit for Fields {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        match field.name() {
+            "sampled" => self.unsampled = !value,
+            _ => self.note(field, value.to_string()),
+        }
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
         self.note(field, value.to_owned());
     }

@@ -5,16 +5,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
+use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::export;
-use super::span::{EndedSpan, SpanLayer};
+use super::span::{self, EndedSpan, SpanLayer};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn noted(work: impl FnOnce()) -> Vec<EndedSpan> {
     let (sender, mut ended) = mpsc::channel(16);
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(SpanLayer::new(sender)), work);
+    tracing::subscriber::with_default(
+        tracing_subscriber::registry().with(SpanLayer::new(sender).with_filter(span::wanted())),
+        work,
+    );
     std::iter::from_fn(|| ended.try_recv().ok()).collect()
 }
 
@@ -45,8 +49,27 @@ fn what_belongs_to_no_trace_is_not_sent() {
         drop(tracing::info_span!("prune"));
         drop(tracing::debug_span!("detail", trace_id = TRACE));
         drop(tracing::info_span!("broken", traceparent = "00-zz-1-01"));
+        drop(tracing::info_span!(target: "library", "theirs", trace_id = TRACE));
+        let unsampled = tracing::info_span!("request", trace_id = TRACE, sampled = false);
+        unsampled.in_scope(|| drop(tracing::info_span!("below")));
     });
     assert!(spans.is_empty(), "{spans:?}");
+}
+
+#[test]
+fn a_step_of_a_request_names_its_parent() {
+    let spans = noted(|| {
+        drop(tracing::debug_span!(
+            target: nakku_cluster::trace::TARGET,
+            parent: None,
+            "decide",
+            trace_id = TRACE,
+            span_id = "00f067aa0ba902b7",
+            parent_span_id = "00f067aa0ba902b8",
+        ));
+    });
+    let [decide] = spans.as_slice() else { panic!("one span, not {spans:?}") };
+    assert_eq!((decide.trace_id.as_str(), decide.parent_span_id.as_str()), (TRACE, "00f067aa0ba902b8"));
 }
 
 #[tokio::test]
@@ -57,7 +80,7 @@ async fn the_collector_gets_a_batch() {
     async {
         drop(tracing::info_span!("request", trace_id = TRACE, span_id = "00f067aa0ba902b7"));
     }
-    .with_subscriber(tracing_subscriber::registry().with(SpanLayer::new(queue)))
+    .with_subscriber(tracing_subscriber::registry().with(SpanLayer::new(queue).with_filter(span::wanted())))
     .await;
     let received =
         tokio::time::timeout(export::GATHER * 10, receive(listener)).await.expect("a batch within ten seconds");

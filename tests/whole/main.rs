@@ -8,14 +8,18 @@
 //! - `faults`: SIGKILL, SIGSTOP, database outages, all from one seed
 //! - `outage`: what customers are told while the database is away, and how soon it is over
 //! - `moves`: joins and drains in which no request may fail
+//! - `traces`: a request is one tree of spans, over every node that it touches
+//! - `collector`: takes the spans
 
 mod certificates;
+mod collector;
 mod faults;
 mod history;
 mod moves;
 mod outage;
 mod processes;
 mod shop;
+mod traces;
 mod wires;
 
 /// From `NAKKU_TEST_SEED` or at random; printed either way, so that a failure can be repeated.

@@ -42,6 +42,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<String, Node>,
     folder: PathBuf,
     program: PathBuf,
+    /// Settings that only this test has.
+    settings: Vec<(&'static str, String)>,
     links: BTreeMap<String, (u16, Wire)>,
     authority: Authority,
     _alone: MutexGuard<'static, ()>,
@@ -85,6 +87,11 @@ impl Drop for Database {
 impl Cluster {
     /// Starts a database and so many nodes, `node-1` and on, each with all roles.
     pub async fn start(count: usize) -> Self {
+        Self::start_with(count, Vec::new()).await
+    }
+
+    /// The same with further settings, such as `LOG_LEVEL`.
+    pub async fn start_with(count: usize, settings: Vec<(&'static str, String)>) -> Self {
         let alone = ALONE.lock().await;
         let folder = temporary("cluster");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_nakku"));
@@ -94,6 +101,7 @@ impl Cluster {
             authority: Authority::new(&folder),
             folder,
             program,
+            settings,
             links: BTreeMap::new(),
             _alone: alone,
         };
@@ -137,6 +145,9 @@ impl Cluster {
             ("AUTH_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
             ("PAYMENT_SIMULATED_CARD", "true".to_owned()),
         ] {
+            command.env(format!("NAKKU_{setting}"), value);
+        }
+        for (setting, value) in &self.settings {
             command.env(format!("NAKKU_{setting}"), value);
         }
         for service in SERVICES {

@@ -32,6 +32,8 @@ pub(super) struct Lane {
     pub(super) known_seqs: HashMap<ShardId, KnownSeq>,
     last_term: u64,
     on_commit: Option<OnCommit>,
+    /// Committed so far.
+    batches: u64,
     /// Mutation: shards are taken without a claim row. The test build turns it on to see that tests notice.
     #[cfg(test)]
     pub(super) claims_omitted: bool,
@@ -68,6 +70,7 @@ impl Lane {
             known_seqs: HashMap::new(),
             last_term: 0,
             on_commit,
+            batches: 0,
             #[cfg(test)]
             claims_omitted: false,
         }
@@ -171,7 +174,10 @@ impl Lane {
                 self.known_seqs.insert(*shard, KnownSeq { seq: *next_seq - 1, incarnation });
             }
         }
+        self.batches += 1;
+        let commands = submissions.len();
         for (submission, last_seq) in submissions.into_iter().zip(numbered.last_seqs) {
+            submission.note(self.number, self.batches, commands);
             if last_seq > 0 {
                 submission.durable.seq.store(last_seq, Ordering::Relaxed);
                 submission.durable.version.store(submission.version, Ordering::Release);

@@ -11,6 +11,7 @@ use crate::handle::Outcome;
 use crate::reference::{Key, Kind, ShardId};
 use crate::store::StateWrite;
 use crate::time::Timestamp;
+use crate::trace::Step;
 
 use super::{ClaimError, Claimed};
 
@@ -71,6 +72,8 @@ pub struct Release {
     pub reply: Option<(ReplyTo, Outcome)>,
     /// Tells the entity, so that its effects may start.
     pub nudge: Option<Box<dyn FnOnce() + Send>>,
+    /// Its span, from hand-in to durable.
+    pub step: Option<Step>,
 }
 
 /// Where an answer goes. Dropping it unanswered tells the caller that the outcome is unknown.
@@ -172,6 +175,7 @@ pub(super) enum LaneMessage {
 impl Submission {
     /// Lets go of what was held back.
     pub(super) fn release(self) {
+        drop(self.release.step);
         if let Some((reply, outcome)) = self.release.reply {
             reply.send(outcome);
         }
@@ -180,8 +184,21 @@ impl Submission {
         }
     }
 
+    /// Notes in its span which transaction it was part of.
+    pub(super) fn note(&self, lane: usize, batch: u64, commands: usize) {
+        if let Some(step) = &self.release.step {
+            step.note("outcome", "committed");
+            step.note("lane", lane);
+            step.note("batch", batch);
+            step.note("commands", commands);
+        }
+    }
+
     /// Tells the caller that nothing of it has happened.
     pub(super) fn fail(self, failure: Failure) {
+        if let Some(step) = self.release.step {
+            step.note("outcome", "given back");
+        }
         if let Some((reply, _)) = self.release.reply {
             reply.fail(failure);
         }

@@ -235,7 +235,7 @@ impl Node {
             proof: false,
             durable: Arc::clone(&self.durable),
             version,
-            release: Release { reply: Some((reply, outcome)), nudge: None },
+            release: Release { reply: Some((reply, outcome)), nudge: None, ..Release::default() },
         });
         answer
     }

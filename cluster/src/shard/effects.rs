@@ -13,6 +13,7 @@ use crate::instance::{EffectId, PendingEffect};
 use crate::metrics;
 use crate::outstanding::{Answer, Call};
 use crate::reference::Address;
+use crate::trace::{Step, Traceparent};
 
 use super::ShardPlace;
 use super::entity::EntityMessage;
@@ -57,9 +58,11 @@ pub(super) fn start(
     from: Address,
     effect: PendingEffect,
     attempts: u32,
+    trace: Option<Traceparent>,
     entity: ActorRef<EntityMessage>,
 ) -> EffectRun {
-    let task = tokio::spawn(run(Arc::clone(place), from, effect, attempts, entity));
+    let trace = Step::effect(trace, &from, effect.id.step);
+    let task = tokio::spawn(run(Arc::clone(place), from, effect, attempts, trace, entity));
     EffectRun { attempts, task: Some(task.abort_handle()) }
 }
 
@@ -68,6 +71,7 @@ async fn run(
     from: Address,
     effect: PendingEffect,
     mut attempts: u32,
+    trace: Step,
     entity: ActorRef<EntityMessage>,
 ) {
     let id = effect.id;
@@ -83,7 +87,10 @@ async fn run(
         }
         let Ok(permit) = place.effect_permits().acquire().await else { return };
         let calls = effect.calls.iter().zip(answers.iter_mut()).filter(|(_, answer)| answer.is_none());
-        join_all(calls.map(|(call, answer)| async { *answer = attempt(&place, &from, id, call).await })).await;
+        join_all(
+            calls.map(|(call, answer)| async { *answer = attempt(&place, &from, id, call, trace.traceparent).await }),
+        )
+        .await;
         drop(permit);
         let complete: Option<Vec<Answer>> = answers.iter().cloned().collect();
         if let Some(complete) = complete {
@@ -95,7 +102,7 @@ async fn run(
                     tracing::error!(entity = %from, step = id.step, "an answer was not understood");
                     metrics::effect(&from.kind, id.step, "not_understood");
                     tokio::time::sleep(pause_after(attempts + 1)).await;
-                    drop(entity.cast(EntityMessage::Effect { id, attempts: attempts + 1, command: Vec::new() }));
+                    ended(&entity, id, attempts + 1, Vec::new(), trace);
                     return;
                 }
             }
@@ -104,14 +111,28 @@ async fn run(
         metrics::effect(&from.kind, id.step, "no_answer");
     };
     metrics::effect(&from.kind, id.step, "answered");
-    drop(entity.cast(EntityMessage::Effect { id, attempts, command }));
+    ended(&entity, id, attempts, command, trace);
+}
+
+/// Tells the entity, whose decision is the next step of the trace.
+fn ended(entity: &ActorRef<EntityMessage>, id: EffectId, attempts: u32, command: Vec<u8>, trace: Step) {
+    trace.note("failed_attempts", attempts);
+    let traceparent = trace.traceparent;
+    drop(trace);
+    drop(entity.cast(EntityMessage::Effect { id, attempts, command, traceparent }));
 }
 
 /// The answer to a call, or nothing when it must be repeated.
-async fn attempt(place: &ShardPlace, from: &Address, id: EffectId, call: &Call) -> Option<Answer> {
+async fn attempt(
+    place: &ShardPlace,
+    from: &Address,
+    id: EffectId,
+    call: &Call,
+    traceparent: Option<Traceparent>,
+) -> Option<Answer> {
     match call {
         Call::Ask { target, command } => {
-            let ask = Ask { chain: vec![from.clone()], ..Ask::within(CALL_DEADLINE) };
+            let ask = Ask { chain: vec![from.clone()], ..Ask::within(CALL_DEADLINE).traced(traceparent) };
             match place.router()?.ask(target.clone(), command.clone(), ask).await {
                 Outcome::Reply { json, .. } => Some(Answer::Reply(json)),
                 Outcome::Rejected { json, .. } => Some(Answer::Rejected(json)),
@@ -127,14 +148,17 @@ async fn attempt(place: &ShardPlace, from: &Address, id: EffectId, call: &Call) 
                 tracing::error!(entity = %from, provider = name, "no such provider on this node");
                 return None;
             };
-            match tokio::time::timeout(CALL_DEADLINE, provider.call(&key, request)).await {
+            let step = Step::provider(traceparent, name);
+            let answer = match tokio::time::timeout(CALL_DEADLINE, provider.call(&key, request)).await {
                 Ok(Ok(json)) => Some(Answer::Reply(json)),
                 Ok(Err(error)) => {
                     tracing::debug!(entity = %from, provider = name, %error, "a provider did not answer");
                     None
                 }
                 Err(_) => None,
-            }
+            };
+            step.note("outcome", if answer.is_some() { "answered" } else { "no answer" });
+            answer
         }
     }
 }

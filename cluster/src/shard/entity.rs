@@ -20,6 +20,7 @@ use crate::metrics;
 use crate::reference::{Address, Key};
 use crate::store::{StateRow, StateWrite, StoredEntity};
 use crate::time::Timestamp;
+use crate::trace::{Step, Traceparent};
 
 use super::effects::{self, EffectRun};
 use super::{ShardMessage, ShardPlace};
@@ -38,7 +39,7 @@ pub(super) enum EntityMessage {
     /// Something that was handed to the journal is durable.
     Durable,
     /// An effect has its answers, or gives up: a command for the entity itself.
-    Effect { id: EffectId, attempts: u32, command: Vec<u8> },
+    Effect { id: EffectId, attempts: u32, command: Vec<u8>, traceparent: Option<Traceparent> },
     /// The time to wake may have come.
     Wake,
     /// Stop if nothing is in flight.
@@ -52,8 +53,8 @@ pub(crate) struct Delivery {
     pub command: Vec<u8>,
     /// Set for edge commands that must be executed at most once.
     pub once: Option<Once>,
-    /// May be empty.
-    pub traceparent: String,
+    /// Of the step that brings it.
+    pub traceparent: Option<Traceparent>,
     /// After this nobody waits any more: it is not executed.
     pub deadline: Instant,
     /// Where the answer goes.
@@ -88,12 +89,14 @@ struct Live {
     /// What is outstanding once the version in front of it is durable.
     staged: VecDeque<(u64, Pending)>,
     running: HashMap<EffectId, EffectRun>,
+    /// The commits that brought up what is outstanding, as far as they belong to a trace.
+    traces: Vec<(EffectId, Traceparent)>,
 }
 
 /// What a decision is made for.
 struct Cause {
     command_id: String,
-    traceparent: String,
+    traceparent: Option<Traceparent>,
     once: Option<Once>,
     reply: Option<ReplyTo>,
 }
@@ -136,8 +139,8 @@ impl Actor for EntityActor {
         }
         match message {
             EntityMessage::Command(delivery) => state.command(&myself, *delivery)?,
-            EntityMessage::Effect { id, attempts, command } => {
-                Box::pin(state.effect_answered(&myself, id, attempts, command)).await?;
+            EntityMessage::Effect { id, attempts, command, traceparent } => {
+                Box::pin(state.effect_answered(&myself, id, attempts, command, traceparent)).await?;
             }
             EntityMessage::Durable => state.start_effects(&myself),
             EntityMessage::Wake => Box::pin(state.wake(&myself)).await?,
@@ -165,6 +168,17 @@ impl Drop for EntityState {
         metrics::loaded(self.arguments.entity_type.kind().service, -1);
         if let Some(live) = &mut self.live {
             live.running.values_mut().for_each(EffectRun::stop);
+        }
+    }
+}
+
+impl Live {
+    /// An effect belongs to the trace of the command that brought it up.
+    fn traced(&mut self, pending: &Pending, commit: Traceparent) {
+        for effect in &pending.effects {
+            if !self.traces.iter().any(|(id, _)| *id == effect.id) {
+                self.traces.push((effect.id, commit));
+            }
         }
     }
 }
@@ -205,6 +219,7 @@ impl EntityState {
             durable: Arc::new(durable),
             staged: VecDeque::new(),
             running: HashMap::new(),
+            traces: Vec::new(),
         });
         if !pending.effects.is_empty() {
             live.staged.push_back((stored.version, pending));
@@ -247,9 +262,11 @@ impl EntityState {
             Context::new(arguments.key.clone(), place.now(), live.version, place.feature_level(), rand::random());
         let once = cause.once.as_ref();
         let kind = arguments.entity_type.kind();
+        let step = Step::decide(cause.traceparent, kind, &arguments.key);
         let decided = catch_unwind(AssertUnwindSafe(|| live.instance.decide(command, once, &mut context)));
         let Ok(decided) = decided else {
             metrics::asked(kind, "panic");
+            step.note("outcome", "panic");
             if let Some(reply) = cause.reply.take() {
                 reply.fail(Failure::Crashed { entity: self.address().to_string() });
             }
@@ -266,17 +283,21 @@ impl EntityState {
             Decided::Failed(failure) => (Outcome::Failed(failure), "failed", Vec::new()),
         };
         metrics::asked(kind, label);
+        step.note("outcome", label);
+        step.note("events", events.len());
         if events.is_empty() {
+            drop(step);
             self.answer(permit, cause.reply, outcome);
             return Ok(false);
         }
+        let traceparent = step.traceparent.map(|one| one.to_string()).unwrap_or_default();
         let rows = events.into_iter().zip(live.version + 1..).map(|((event_type, payload), entity_version)| NewRow {
             entity_version,
             command_id: cause.command_id.clone(),
             event_type,
             payload,
             occurred_at: context.now,
-            traceparent: cause.traceparent.clone(),
+            traceparent: traceparent.clone(),
         });
         let rows: Vec<NewRow> = rows.collect();
         live.version += rows.len() as u64;
@@ -290,21 +311,26 @@ impl EntityState {
             self.arguments.after_failure = true;
             return Ok(false);
         }
-        let states = self.write(head, context.now);
+        let commit = Step::commit(step.traceparent, kind, &self.arguments.key);
+        drop(step);
+        let states = self.write(head, context.now, commit.traceparent);
         let live = self.live.as_ref().expect("still loaded");
         let nudge: Option<Box<dyn FnOnce() + Send>> = (!live.staged.is_empty()).then(|| {
             let myself = myself.clone();
             Box::new(move || drop(myself.cast(EntityMessage::Durable))) as Box<dyn FnOnce() + Send>
         });
-        let release = Release { reply: cause.reply.map(|reply| (reply, outcome)), nudge };
+        let release = Release { reply: cause.reply.map(|reply| (reply, outcome)), nudge, step: Some(commit) };
         permit.submit(self.submission(rows, states, release, false));
         Ok(true)
     }
 
     /// State rows of a decision; stages what it leaves outstanding.
-    fn write(&mut self, mut head: StateRow, now: Timestamp) -> Vec<StateWrite> {
+    fn write(&mut self, mut head: StateRow, now: Timestamp, commit: Option<Traceparent>) -> Vec<StateWrite> {
         let live = self.live.as_mut().expect("written after a decision");
         let pending = live.instance.outstanding();
+        if let Some(commit) = commit {
+            live.traced(&pending, commit);
+        }
         let effects_at = (!pending.effects.is_empty()).then(|| now.plus(EFFECT_GRACE));
         let wake_at = pending.wake.as_ref().map(|(at, _)| *at);
         head.version = live.version;
@@ -337,7 +363,7 @@ impl EntityState {
             reply.send(outcome);
             return;
         }
-        let release = Release { reply: Some((reply, outcome)), nudge: None };
+        let release = Release { reply: Some((reply, outcome)), ..Release::default() };
         permit.submit(self.submission(Vec::new(), Vec::new(), release, !lease_holds));
     }
 
@@ -367,6 +393,9 @@ impl EntityState {
             newest = live.staged.pop_front();
         }
         let Some((_, pending)) = newest else { return };
+        if live.staged.is_empty() {
+            live.traces.retain(|(id, _)| pending.effects.iter().any(|effect| effect.id == *id));
+        }
         live.running.retain(|id, run| {
             let kept = pending.effects.iter().any(|effect| effect.id == *id);
             if !kept {
@@ -381,7 +410,8 @@ impl EntityState {
                 Some(run) => run.attempts + 1,
                 None => 0,
             };
-            let run = effects::start(&self.arguments.place, from.clone(), effect, failed, myself.clone());
+            let trace = live.traces.iter().find(|(traced, _)| *traced == id).map(|(_, trace)| *trace);
+            let run = effects::start(&self.arguments.place, from.clone(), effect, failed, trace, myself.clone());
             live.running.insert(id, run);
         }
     }
@@ -393,12 +423,13 @@ impl EntityState {
         id: EffectId,
         attempts: u32,
         command: Vec<u8>,
+        traceparent: Option<Traceparent>,
     ) -> Result<(), ActorProcessingErr> {
         let live = self.live.as_mut().expect("answers come to loaded entities");
         let Some(run) = live.running.get_mut(&id) else { return Ok(()) };
         run.answered(attempts);
         let cause = format!("{}#{}", id.step, id.ordinal);
-        let moved = self.decide_for_itself(myself, cause, &command).await?;
+        let moved = self.decide_for_itself(myself, cause, &command, traceparent).await?;
         if !moved {
             self.stage_again(myself).await?;
         }
@@ -418,7 +449,7 @@ impl EntityState {
         let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(()) };
         let again = myself.clone();
         let nudge: Box<dyn FnOnce() + Send> = Box::new(move || drop(again.cast(EntityMessage::Durable)));
-        let release = Release { reply: None, nudge: Some(nudge) };
+        let release = Release { nudge: Some(nudge), ..Release::default() };
         permit.submit(self.submission(Vec::new(), Vec::new(), release, false));
         Ok(())
     }
@@ -427,7 +458,7 @@ impl EntityState {
         let now = self.arguments.place.now();
         let live = self.live.as_ref().expect("woken after loading");
         let Some((_, command)) = live.instance.outstanding().wake.filter(|(at, _)| *at <= now) else { return Ok(()) };
-        if !self.decide_for_itself(myself, "wake".into(), &command).await? {
+        if !self.decide_for_itself(myself, "wake".into(), &command, None).await? {
             tracing::error!(entity = %self.address(), "a reminder left the state as it was");
         }
         Ok(())
@@ -438,10 +469,11 @@ impl EntityState {
         myself: &ActorRef<EntityMessage>,
         command_id: String,
         command: &[u8],
+        traceparent: Option<Traceparent>,
     ) -> Result<bool, ActorProcessingErr> {
         let place = &self.arguments.place;
         let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(false) };
-        let cause = Cause { command_id, traceparent: String::new(), once: None, reply: None };
+        let cause = Cause { command_id, traceparent, once: None, reply: None };
         self.decide(myself, permit, command, cause)
     }
 

@@ -180,7 +180,7 @@ impl Caller {
                     proof: false,
                     durable: Arc::clone(durable),
                     version: entity.version,
-                    release: Release { reply: Some((reply, outcome)), nudge: None },
+                    release: Release { reply: Some((reply, outcome)), nudge: None, ..Release::default() },
                 });
                 match answer.await {
                     Ok(nakku_cluster::handle::Outcome::Reply { .. }) => self.done.fetch_add(1, Ordering::Relaxed),

@@ -1,0 +1,237 @@
+//! Traces: who a request belongs to (W3C Trace Context), and the spans of this crate.
+//!
+//! A trace goes with every ask, decision, journal row and effect, and over every link. Where spans are wanted, each
+//! of these steps opens one below the step that led to it and hands itself on as the parent of the next, so that a
+//! viewer shows request → `ask` → (`link`) → `decide` → `commit` → `effect` → `ask` → … as one tree. Relations stand
+//! in the fields `trace_id`, `span_id` and `parent_span_id`, since they reach over tasks, commits and nodes.
+//!
+//! Nothing is drawn or formatted where nobody wants spans: [`Step::below`] then costs one look at an atomic.
+
+use std::fmt;
+
+use tracing::field::{Empty, display};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span, debug_span};
+
+use crate::reference::{Address, Key, Kind};
+
+/// The target of the spans of this crate. Their level is debug, so that only who asks for them has them.
+pub const TARGET: &str = "nakku::trace";
+
+/// Version 00 of the header `traceparent`: trace id, span id and flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traceparent {
+    /// Never 0.
+    pub trace_id: u128,
+    /// Never 0.
+    pub span_id: u64,
+    /// Bit 0: sampled.
+    pub flags: u8,
+}
+
+impl Traceparent {
+    /// A new trace.
+    pub fn start() -> Self {
+        Self { trace_id: rand::random::<u128>().max(1), span_id: rand::random::<u64>().max(1), flags: 1 }
+    }
+
+    /// A new span of the same trace.
+    #[must_use]
+    pub fn child(self) -> Self {
+        Self { span_id: rand::random::<u64>().max(1), ..self }
+    }
+
+    /// Whether spans of this trace are to be kept.
+    pub fn is_sampled(self) -> bool {
+        self.flags & 1 == 1
+    }
+
+    /// The trace id as it is written.
+    pub fn trace_hex(self) -> impl fmt::Display {
+        Hex { value: self.trace_id, digits: 32 }
+    }
+
+    /// The span id as it is written.
+    pub fn span_hex(self) -> impl fmt::Display {
+        Hex { value: u128::from(self.span_id), digits: 16 }
+    }
+
+    /// Reads the header; nothing when it is malformed, as the standard asks.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |part: &str, length: usize| {
+            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let well_formed = hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2) && version != "ff";
+        // Version 00 ends here; later ones may go on.
+        if !well_formed || (version == "00" && parts.next().is_some()) {
+            return None;
+        }
+        let read = Self {
+            trace_id: u128::from_str_radix(trace, 16).ok()?,
+            span_id: u64::from_str_radix(span, 16).ok()?,
+            flags: u8::from_str_radix(flags, 16).ok()?,
+        };
+        (read.trace_id != 0 && read.span_id != 0).then_some(read)
+    }
+}
+
+impl fmt::Display for Traceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+    }
+}
+
+struct Hex {
+    value: u128,
+    digits: usize,
+}
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0digits$x}", self.value, digits = self.digits)
+    }
+}
+
+/// One step of a trace. It lasts until it is dropped.
+#[derive(Debug)]
+pub struct Step {
+    span: Span,
+    /// What the next step has as its parent.
+    pub(crate) traceparent: Option<Traceparent>,
+}
+
+/// A span below another with its identity, and fields that differ.
+macro_rules! span {
+    ($parent:ident, $own:ident, $name:literal, $($fields:tt)*) => {
+        debug_span!(
+            target: TARGET,
+            parent: None,
+            $name,
+            trace_id = %$own.trace_hex(),
+            span_id = %$own.span_hex(),
+            parent_span_id = %$parent.span_hex(),
+            $($fields)*
+        )
+    };
+}
+
+impl Step {
+    /// An ask as the one sees it who asks.
+    pub(crate) fn ask(around: Option<Traceparent>, target: &Address) -> Self {
+        Self::below(around, |parent, own| {
+            span!(parent, own, "ask", kind = &*target.kind, key = target.key.as_str(), node = Empty, outcome = Empty)
+        })
+    }
+
+    /// What another node has sent.
+    pub(crate) fn link(around: Option<Traceparent>, from: &str, kind: &str) -> Self {
+        Self::below(around, |parent, own| span!(parent, own, "link", from, kind))
+    }
+
+    /// An entity's decision.
+    pub(crate) fn decide(around: Option<Traceparent>, kind: Kind, key: &Key) -> Self {
+        Self::below(around, |parent, own| {
+            span!(parent, own, "decide", kind = display(kind), key = key.as_str(), outcome = Empty, events = Empty)
+        })
+    }
+
+    /// A decision's way through the journal, from hand-in to durable. Many share a transaction; `lane` and `batch`
+    /// say which.
+    pub(crate) fn commit(around: Option<Traceparent>, kind: Kind, key: &Key) -> Self {
+        Self::below(around, |parent, own| {
+            let kind = display(kind);
+            let key = key.as_str();
+            span!(parent, own, "commit", kind, key, outcome = Empty, lane = Empty, batch = Empty, commands = Empty)
+        })
+    }
+
+    /// An effect of an entity, with all its attempts.
+    pub(crate) fn effect(around: Option<Traceparent>, from: &Address, step: &'static str) -> Self {
+        Self::below(around, |parent, own| {
+            let key = from.key.as_str();
+            span!(parent, own, "effect", kind = &*from.kind, key, step, failed_attempts = Empty)
+        })
+    }
+
+    /// An effect's call to a provider outside.
+    pub(crate) fn provider(around: Option<Traceparent>, provider: &'static str) -> Self {
+        Self::below(around, |parent, own| span!(parent, own, "provider", provider, outcome = Empty))
+    }
+
+    fn below(around: Option<Traceparent>, open: impl FnOnce(Traceparent, Traceparent) -> Span) -> Self {
+        let wanted = |parent: &Traceparent| parent.is_sampled() && Level::DEBUG <= LevelFilter::current();
+        if let Some(parent) = around.filter(wanted) {
+            let own = parent.child();
+            let span = open(parent, own);
+            // Debug lines may be wanted without these spans: then nobody would know the parent.
+            if !span.is_disabled() {
+                return Self { span, traceparent: Some(own) };
+            }
+        }
+        Self { span: Span::none(), traceparent: around }
+    }
+
+    /// Adds what was not known at the beginning.
+    pub(crate) fn note(&self, field: &'static str, value: impl tracing::Value) {
+        self.span.record(field, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traceparent_is_read_and_written() {
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let read = Traceparent::parse(text).unwrap();
+        assert_eq!(read.to_string(), text);
+        assert_eq!(format!("00-{}-{}-01", read.trace_hex(), read.span_hex()), text);
+        let child = read.child();
+        assert_eq!(child.trace_id, read.trace_id);
+        assert_ne!(child.span_id, read.span_id);
+        assert!(Traceparent::parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").is_some());
+    }
+
+    #[test]
+    fn malformed_traceparents_are_ignored() {
+        for text in [
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(Traceparent::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn without_anybody_who_wants_spans_a_trace_is_handed_on_as_it_came() {
+        let given = Traceparent::start();
+        let step = Step::link(Some(given), "node-1", "cart.cart");
+        assert_eq!((step.traceparent, step.span.is_disabled()), (Some(given), true));
+        assert_eq!(Step::link(None, "node-1", "cart.cart").traceparent, None);
+    }
+
+    #[test]
+    fn only_sampled_traces_have_spans() {
+        tracing::subscriber::with_default(
+            tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_writer(std::io::sink).finish(),
+            || {
+                let given = Traceparent::start();
+                let step = Step::link(Some(given), "node-1", "cart.cart");
+                let own = step.traceparent.unwrap();
+                assert!(own.trace_id == given.trace_id && own.span_id != given.span_id && !step.span.is_disabled());
+                let unsampled = Traceparent { flags: 0, ..given };
+                assert_eq!(Step::link(Some(unsampled), "node-1", "cart.cart").traceparent, Some(unsampled));
+            },
+        );
+    }
+}
