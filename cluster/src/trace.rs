@@ -212,26 +212,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn without_anybody_who_wants_spans_a_trace_is_handed_on_as_it_came() {
-        let given = Traceparent::start();
-        let step = Step::link(Some(given), "node-1", "cart.cart");
-        assert_eq!((step.traceparent, step.span.is_disabled()), (Some(given), true));
-        assert_eq!(Step::link(None, "node-1", "cart.cart").traceparent, None);
+    /// With a subscriber of its own: what other tests want is nothing to this one.
+    fn wanting<T>(level: Level, work: impl FnOnce() -> T) -> T {
+        let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::sink).finish();
+        tracing::subscriber::with_default(subscriber, work)
     }
 
+    // One test, since who wants a span is remembered by the process and not by the thread.
     #[test]
-    fn only_sampled_traces_have_spans() {
-        tracing::subscriber::with_default(
-            tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_writer(std::io::sink).finish(),
-            || {
-                let given = Traceparent::start();
-                let step = Step::link(Some(given), "node-1", "cart.cart");
-                let own = step.traceparent.unwrap();
-                assert!(own.trace_id == given.trace_id && own.span_id != given.span_id && !step.span.is_disabled());
-                let unsampled = Traceparent { flags: 0, ..given };
-                assert_eq!(Step::link(Some(unsampled), "node-1", "cart.cart").traceparent, Some(unsampled));
-            },
-        );
+    fn a_trace_is_handed_on_as_it_came_unless_spans_are_wanted_and_it_is_sampled() {
+        let given = Traceparent::start();
+        let step = wanting(Level::INFO, || Step::link(Some(given), "node-1", "cart.cart"));
+        assert_eq!((step.traceparent, step.span.is_disabled()), (Some(given), true));
+
+        let step = wanting(Level::DEBUG, || Step::link(Some(given), "node-1", "cart.cart"));
+        let own = step.traceparent.unwrap();
+        assert!(own.trace_id == given.trace_id && own.span_id != given.span_id && !step.span.is_disabled());
+
+        let unsampled = Traceparent { flags: 0, ..given };
+        for trace in [None, Some(unsampled)] {
+            let step = wanting(Level::DEBUG, || Step::link(trace, "node-1", "cart.cart"));
+            assert_eq!((step.traceparent, step.span.is_disabled()), (trace, true));
+        }
     }
 }
