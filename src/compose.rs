@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nakku_actors::notification::mailer::{LogMailer, NoMailer};
 use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::{LinkCredits, TlsFiles};
 use nakku_cluster::membership::Roles;
@@ -18,6 +19,7 @@ use nakku_gateway::settings::{AdminSettings, GatewaySettings, Secret, ServicePor
 use nakku_gateway::{Admin, Gateway, ServicePorts};
 
 use crate::cli::outcome::Wrong;
+use crate::mail::SmtpMailer;
 use crate::settings::Settings;
 use crate::settings::tree::Tls;
 
@@ -39,7 +41,7 @@ pub async fn start(settings: &Settings) -> Result<Running, Wrong> {
     if !settings.node.seed.is_empty() {
         await_cluster(settings).await?;
     }
-    let node = Node::start(node_settings(settings, &services), services.clone(), providers(settings))
+    let node = Node::start(node_settings(settings, &services), services.clone(), providers(settings)?)
         .await
         .map_err(Wrong::failed)?;
     let cluster = node.cluster();
@@ -207,12 +209,22 @@ pub fn topology(settings: &Settings, services: &[Service]) -> (Topology, BTreeMa
     (topology, addresses)
 }
 
-fn providers(settings: &Settings) -> Vec<Arc<dyn Provider>> {
+fn providers(settings: &Settings) -> Result<Vec<Arc<dyn Provider>>, Wrong> {
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if settings.payment.simulated_card {
         providers.push(Arc::new(nakku_actors::payment::provider::SimulatedCard::default()));
     }
-    providers
+    providers.push(mailer(settings)?);
+    Ok(providers)
+}
+
+fn mailer(settings: &Settings) -> Result<Arc<dyn Provider>, Wrong> {
+    let notification = &settings.notification;
+    Ok(match notification.smtp_url.as_str() {
+        "" => Arc::new(NoMailer),
+        "log" => Arc::new(LogMailer),
+        url => Arc::new(SmtpMailer::new(url, &notification.mail_from).map_err(Wrong::Usage)?),
+    })
 }
 
 fn gateway_settings(settings: &Settings) -> GatewaySettings {

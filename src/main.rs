@@ -11,6 +11,7 @@
 mod cli;
 mod compose;
 mod dev;
+mod mail;
 mod node;
 mod ports;
 mod settings;

@@ -22,6 +22,7 @@ pub mod delivery;
 pub mod demo;
 pub mod inventory;
 pub mod money;
+pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod product;
@@ -47,5 +48,6 @@ pub fn services() -> Vec<Service> {
         cart::service(),
         payment::service(),
         delivery::service(),
+        notification::service(),
     ]
 }

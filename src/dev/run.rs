@@ -101,6 +101,7 @@ fn load(wanted: &Wanted, secrets: &Secrets) -> Result<Loaded, Wrong> {
         ("service_ports.host", "127.0.0.1".into()),
         ("http.drain_notice_ms", "0".into()),
         ("payment.simulated_card", "true".into()),
+        ("notification.smtp_url", "log".into()),
         ("log.level", "warn,ractor_cluster=error".into()),
     ];
     Ok(sources.load()?)

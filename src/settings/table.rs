@@ -185,6 +185,11 @@ pub const TABLE: &[Setting] = &[
     setting("payment.simulated_card", Kind::Switch, "false", "Whether the built-in simulated card takes payments. No \
         money moves: for trials only."),
 
+    setting("notification.smtp_url", Kind::Secret, "", "Mail server that e-mails are handed to: \
+        smtps://user:password@host, smtp://user:password@host?tls=required, or smtp://host:port in the clear. The word \
+        log writes them to the log instead. Empty: no e-mails, only the inbox in the app."),
+    setting("notification.mail_from", Kind::Text, "Nakku <no-reply@localhost>", "Sender of e-mails."),
+
     setting("log.format", Kind::Choice(&["text", "json"]), "text", "How log lines on standard error are written."),
     setting("log.level", Kind::Text, "info,ractor_cluster=error", "What is logged: error, warn, info, debug or trace, also by module as \
         in info,nakku_cluster=debug."),

@@ -34,6 +34,7 @@ pub struct Settings {
     pub auth: Auth,
     /// Payments.
     pub payment: Payment,
+    pub notification: Notification,
     /// Logs.
     pub log: Log,
     /// Traces.
@@ -170,6 +171,13 @@ pub struct Auth {
 #[serde(deny_unknown_fields)]
 pub struct Payment {
     pub simulated_card: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notification {
+    pub smtp_url: String,
+    pub mail_from: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -5,7 +5,7 @@
 
 use nakku_actors::order::CancelReason;
 use nakku_actors::user::email;
-use nakku_actors::{cart, delivery, inventory, order, payment, product, user};
+use nakku_actors::{cart, delivery, inventory, notification, order, payment, product, user};
 use nakku_cluster::{Key, Timestamp};
 use serde_json::json;
 
@@ -23,6 +23,13 @@ impl From<user::Rejection> for Problem {
             LastRole => Self::new(Code::WrongState, detail),
             Invalid { field, .. } => Self::new(Code::InvalidValue, detail).field(field),
         }
+    }
+}
+
+impl From<notification::Rejection> for Problem {
+    fn from(rejection: notification::Rejection) -> Self {
+        // A gateway delivers nothing to an inbox.
+        Self::new(Code::Internal, rejection.to_string())
     }
 }
 

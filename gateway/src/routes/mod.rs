@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod cart;
 pub mod delivery;
+pub mod notifications;
 pub mod orders;
 pub mod payments;
 pub mod products;
@@ -75,6 +76,7 @@ pub fn all(edge: Arc<Edge>) -> Router {
         .nest("/stores", stores::routes())
         .nest("/cart", cart::routes())
         .nest("/orders", orders::routes().merge(payments::routes()).merge(delivery::order_routes()))
+        .nest("/notifications", notifications::routes())
         .nest("/rider", delivery::rider_routes())
         // Asked in this order: room, then the body's size.
         .layer(middleware::from_fn_with_state(edge.settings.body_bytes_max, limit_body))
