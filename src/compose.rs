@@ -15,7 +15,10 @@ use nakku_cluster::runtime::RuntimeSettings;
 use nakku_cluster::store::{self, ClusterStore, Store};
 use nakku_cluster::topology::{ServiceTopology, Topology};
 use nakku_cluster::{Cluster, Provider, Service};
-use nakku_gateway::settings::{AdminSettings, GatewaySettings, Secret, ServicePortSettings};
+use nakku_gateway::client_address;
+use nakku_gateway::settings::{
+    AdminSettings, GatewaySettings, LimitSettings, RedisSettings, Secret, ServicePortSettings, SharedSettings,
+};
 use nakku_gateway::{Admin, Gateway, ServicePorts};
 
 use crate::cli::outcome::Wrong;
@@ -242,7 +245,42 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
         password_hashes_max: auth.password_hashes_max,
         password_hashes_waiting_max: auth.password_hashes_waiting_max,
         drain_notice: Duration::from_millis(http.drain_notice_ms),
+        trusted_proxies: http.trusted_proxies.iter().filter_map(|text| client_address::network(text)).collect(),
+        limits: limit_settings(settings),
+        shared: shared_settings(settings),
         ..GatewaySettings::new(Secret::new(&auth.jwt_secret))
+    }
+}
+
+fn limit_settings(settings: &Settings) -> LimitSettings {
+    let limits = &settings.limits;
+    LimitSettings {
+        enabled: limits.enabled,
+        per_user_per_s: limits.per_user_per_s,
+        per_user_burst: limits.per_user_burst,
+        per_address_per_s: limits.per_address_per_s,
+        per_address_burst: limits.per_address_burst,
+        log_ins_per_address_per_min: limits.log_ins_per_address_per_min,
+        log_ins_per_address_burst: limits.log_ins_per_address_burst,
+    }
+}
+
+fn shared_settings(settings: &Settings) -> SharedSettings {
+    let (redis, cache, auth) = (&settings.redis, &settings.cache, &settings.auth);
+    let on_redis = || RedisSettings {
+        password: (!redis.password.is_empty()).then(|| Secret::new(&redis.password)),
+        tls_ca: (!redis.tls_ca.is_empty()).then(|| PathBuf::from(&redis.tls_ca)),
+        deadline: Duration::from_millis(redis.deadline_ms),
+        prefix: settings.cluster.name.clone(),
+        ..RedisSettings::new(redis.url.iter().cloned())
+    };
+    SharedSettings {
+        redis: (!redis.url.is_empty()).then(on_redis),
+        session_ttl: Duration::from_millis(auth.session_ttl_ms),
+        page_ttl: Duration::from_millis(cache.page_ttl_ms),
+        pages_bytes_max: cache.pages_bytes_max,
+        position_ttl: Duration::from_secs(cache.position_ttl_s),
+        ..SharedSettings::default()
     }
 }
 

@@ -6,7 +6,9 @@ use nakku_cluster::Cluster;
 
 use crate::admission::Admission;
 use crate::auth::{Passwords, Tokens};
+use crate::rate_limit::Limits;
 use crate::settings::GatewaySettings;
+use crate::shared::Shared;
 
 /// What every request handler shares.
 #[derive(Debug)]
@@ -21,16 +23,22 @@ pub struct Edge {
     pub tokens: Tokens,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+    /// How fast requests may come; nothing when that is not limited.
+    pub limits: Option<Limits>,
+    /// What this gateway shares with the others.
+    pub shared: Shared,
 }
 
 impl Edge {
     /// From settings that have been checked.
-    pub fn new(cluster: Cluster, settings: GatewaySettings) -> Self {
+    pub fn new(cluster: Cluster, settings: GatewaySettings, shared: Shared) -> Self {
         Self {
             cluster,
             admission: Admission::new(settings.in_flight_max),
             tokens: Tokens::new(&settings.jwt_secret, settings.access_token_lifetime),
             passwords: Passwords::new(settings.password_hashes_max, settings.password_hashes_waiting_max),
+            limits: Limits::new(&settings.limits),
+            shared,
             settings,
         }
     }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::edge::Edge;
 use crate::server::{Server, ServerLimits};
 use crate::settings::GatewaySettings;
+use crate::shared::{Shared, SharedSettings};
 
 /// How long past its deadline a drain is waited for before the actor is taken to be lost.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
@@ -65,7 +66,10 @@ pub async fn start(cluster: Cluster, settings: GatewaySettings) -> Result<Gatewa
     let limits = ServerLimits { connections_max: settings.connections_max, header_timeout: settings.header_timeout };
     let listen = settings.listen;
     let notice = settings.drain_notice;
-    let edge = Arc::new(Edge::new(cluster, settings));
+    let access_token_lifetime = settings.access_token_lifetime;
+    let sharing = SharedSettings { access_token_lifetime, ..settings.shared.clone() };
+    let shared = Shared::start(&sharing).await.map_err(GatewayError::Setting)?;
+    let edge = Arc::new(Edge::new(cluster, settings, shared));
     let routes = crate::routes::all(edge.clone());
     let server =
         Server::start(listen, limits, routes).await.map_err(|cause| GatewayError::Bind { address: listen, cause })?;

@@ -22,10 +22,13 @@ use crate::metrics;
 /// How long the state of dependencies is waited for; without it the answer says so.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The status of a gateway that works without something.
+const DEGRADED: &str = "degraded";
+
 /// The answer of `/health`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// Always `ok`: the process lives.
+    /// `ok`, or `degraded` while something that the gateway can do without is away. The process lives.
     #[schema(example = "ok")]
     pub status: String,
     /// What answers: `gateway` or a service.
@@ -62,7 +65,18 @@ pub struct Readiness {
 /// Whether the process lives, and how its dependencies are.
 #[utoipa::path(get, path = "/health", tag = "operation", responses((status = 200, body = Health)))]
 pub async fn health(State(edge): State<Arc<Edge>>) -> Json<Health> {
-    Json(of(&edge.cluster, "gateway", edge.is_ready()).await)
+    let mut health = of(&edge.cluster, "gateway", edge.is_ready()).await;
+    if let Some(redis) = edge.shared.redis() {
+        if !redis.up {
+            health.status = DEGRADED.to_owned();
+        }
+        health.dependencies.push(DependencyHealth {
+            name: "redis".to_owned(),
+            up: redis.up,
+            latency_us: redis.latency_us,
+        });
+    }
+    Json(health)
 }
 
 /// Whether requests should be sent here.

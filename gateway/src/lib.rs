@@ -5,6 +5,8 @@
 //! - [`settings`]: what the edge can be told
 //! - [`server`]: one HTTP listener, with limits and draining
 //! - [`admission`]: how many requests may be in progress
+//! - [`rate_limit`], [`client_address`]: how fast somebody may go on asking, and who that is
+//! - [`shared`]: what several gateways share
 //! - [`problem`]: what a client is told when something does not work
 //! - [`auth`]: tokens, passwords, and whom a route lets in
 //! - [`trace`]: request id, trace and deadline of a request
@@ -18,6 +20,7 @@ pub mod admin;
 mod admin_users;
 pub mod admission;
 pub mod auth;
+pub mod client_address;
 pub mod docs;
 pub mod edge;
 pub mod extract;
@@ -26,13 +29,17 @@ pub mod health;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
+pub mod rate_limit;
 pub mod routes;
 pub mod server;
 pub mod service_ports;
 pub mod settings;
+pub mod shared;
 pub mod trace;
 
 pub use admin::{Admin, start_admin};
 pub use gateway::{Gateway, GatewayError, GatewayStatus, start};
 pub use service_ports::{ServicePorts, start_service_ports};
-pub use settings::{AdminSettings, GatewaySettings, Secret, ServicePortSettings};
+pub use settings::{
+    AdminSettings, GatewaySettings, LimitSettings, RedisSettings, Secret, ServicePortSettings, SharedSettings,
+};

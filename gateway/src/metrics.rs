@@ -22,6 +22,18 @@ pub struct Metrics {
     pub problems: IntCounterVec,
     /// Time to hash or check one password.
     pub password_seconds: HistogramVec,
+    /// Requests refused because they came too fast, by limit.
+    pub rate_limited: IntCounterVec,
+    /// Checks whether a token's session is open, by who said so.
+    pub session_checks: IntCounterVec,
+    /// Looks for cached pages, by what they are about and outcome.
+    pub pages: IntCounterVec,
+    /// Whether all of Redis can be reached.
+    pub redis_up: IntGauge,
+    /// Operations on Redis, by outcome.
+    pub redis_operations: IntCounterVec,
+    /// Time of operations on Redis that succeeded.
+    pub redis_seconds: HistogramVec,
 }
 
 /// Upper bounds of the buckets of times, in seconds.
@@ -31,13 +43,19 @@ impl Metrics {
     fn register() -> Self {
         let metrics = Self::new().expect("names and labels are fixed and valid");
         let registry = prometheus::default_registry();
-        let collectors: [Box<dyn prometheus::core::Collector>; 6] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 12] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.request_seconds.clone()),
             Box::new(metrics.requests_in_flight.clone()),
             Box::new(metrics.requests_refused.clone()),
             Box::new(metrics.problems.clone()),
             Box::new(metrics.password_seconds.clone()),
+            Box::new(metrics.rate_limited.clone()),
+            Box::new(metrics.session_checks.clone()),
+            Box::new(metrics.pages.clone()),
+            Box::new(metrics.redis_up.clone()),
+            Box::new(metrics.redis_operations.clone()),
+            Box::new(metrics.redis_seconds.clone()),
         ];
         for collector in collectors {
             registry.register(collector).expect("each name is registered once");
@@ -67,6 +85,30 @@ impl Metrics {
             )?,
             password_seconds: HistogramVec::new(
                 seconds("nakku_gateway_password_seconds", "Time to hash or check one password"),
+                &["operation"],
+            )?,
+            rate_limited: IntCounterVec::new(
+                Opts::new("nakku_gateway_rate_limited_total", "Requests refused because they came too fast"),
+                &["limit"],
+            )?,
+            session_checks: IntCounterVec::new(
+                Opts::new("nakku_gateway_session_checks_total", "Checks whether a token's session is open"),
+                &["source"],
+            )?,
+            pages: IntCounterVec::new(
+                Opts::new("nakku_gateway_cached_pages_total", "Looks for cached pages"),
+                &["subject", "outcome"],
+            )?,
+            redis_up: IntGauge::new(
+                "nakku_gateway_redis_up",
+                "1 while all of Redis can be reached, 0 while some of it is away or none is set",
+            )?,
+            redis_operations: IntCounterVec::new(
+                Opts::new("nakku_gateway_redis_operations_total", "Operations on Redis"),
+                &["operation", "outcome"],
+            )?,
+            redis_seconds: HistogramVec::new(
+                seconds("nakku_gateway_redis_seconds", "Time of operations on Redis that succeeded"),
                 &["operation"],
             )?,
         })

@@ -5,7 +5,7 @@
 //! and busy ones finish, and what is left at the deadline is cut.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -42,6 +42,10 @@ pub struct ServerLimits {
     /// Time to send the header of a request, also the life of an idle connection.
     pub header_timeout: Duration,
 }
+
+/// Whom a request's connection comes from, in the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// Where a listener is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,8 +122,8 @@ async fn accept_all(
 ) -> usize {
     let mut connections = JoinSet::new();
     let observed = phase.clone();
-    let open = |connections: &mut JoinSet<bool>, stream: TcpStream| {
-        connections.spawn(serve(stream, limits, routes.clone(), observed.clone()));
+    let open = |connections: &mut JoinSet<bool>, stream: TcpStream, peer: SocketAddr| {
+        connections.spawn(serve(stream, Peer(peer.ip()), limits, routes.clone(), observed.clone()));
     };
     loop {
         tokio::select! {
@@ -127,7 +131,7 @@ async fn accept_all(
             () = reached(&mut phase, Phase::Finishing) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
-                Ok((stream, _)) => open(&mut connections, stream),
+                Ok((stream, peer)) => open(&mut connections, stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -137,11 +141,11 @@ async fn accept_all(
     }
     // Clients in the kernel's queue believe that they are connected: closing it over them would reset them.
     if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, _)) = listener.accept() {
+        while let Ok((stream, peer)) = listener.accept() {
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
             {
-                open(&mut connections, stream);
+                open(&mut connections, stream, peer);
             }
         }
     }
@@ -158,12 +162,19 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 }
 
 /// One connection; true when it had to be cut.
-async fn serve(stream: TcpStream, limits: ServerLimits, routes: Router, mut phase: watch::Receiver<Phase>) -> bool {
+async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    limits: ServerLimits,
+    routes: Router,
+    mut phase: watch::Receiver<Phase>,
+) -> bool {
     let _ = stream.set_nodelay(true);
     let begun = Arc::new(AtomicBool::new(false));
     let noted = begun.clone();
-    let service = TowerToHyperService::new(routes.map_request(move |request: Request<_>| {
+    let service = TowerToHyperService::new(routes.map_request(move |mut request: Request<_>| {
         noted.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(peer);
         request
     }));
     let mut builder = Builder::new(TokioExecutor::new());

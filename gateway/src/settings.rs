@@ -4,6 +4,11 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+pub use crate::rate_limit::LimitSettings;
+pub use crate::shared::{RedisSettings, SharedSettings};
+
 /// The fewest bytes of a secret that signs tokens: the size of the hash (RFC 7518, 3.2).
 pub const JWT_SECRET_BYTES_MIN: usize = 32;
 
@@ -39,6 +44,12 @@ pub struct GatewaySettings {
     /// When draining, how long new connections are still accepted so that load balancers notice that
     /// `/ready` says no. Default 2 s.
     pub drain_notice: Duration,
+    /// Proxies whose `X-Forwarded-For` says whom a request comes from. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How fast requests may come.
+    pub limits: LimitSettings,
+    /// What it shares with other gateways.
+    pub shared: SharedSettings,
 }
 
 impl GatewaySettings {
@@ -58,6 +69,9 @@ impl GatewaySettings {
             password_hashes_max: 4,
             password_hashes_waiting_max: 64,
             drain_notice: Duration::from_secs(2),
+            trusted_proxies: Vec::new(),
+            limits: LimitSettings::default(),
+            shared: SharedSettings::default(),
         }
     }
 

@@ -169,12 +169,47 @@ pub const TABLE: &[Setting] = &[
     setting("http.connections_max", at_least(1), "8192", "Connections that a gateway keeps open; further ones wait."),
     setting("http.drain_notice_ms", at_least(0), "2000", "How long a draining gateway still accepts connections, in \
         milliseconds, so that load balancers see that /ready says no."),
+    setting("http.trusted_proxies", Kind::Networks, "", "Networks of proxies whose X-Forwarded-For says whom a request \
+        comes from, such as 10.0.0.0/8. Without them all clients behind a proxy count as one address."),
+
+    setting("limits.enabled", Kind::Switch, "true", "Whether requests are limited by user and address. Health, \
+        metrics and documents never are."),
+    setting("limits.per_user_per_s", between(1, 1_000_000), "50", "Requests that a user may send in each second, for \
+        seconds on end."),
+    setting("limits.per_user_burst", between(1, 1_000_000), "200", "Requests that a user may send at once."),
+    setting("limits.per_address_per_s", between(1, 1_000_000), "200", "Requests that an address (of IPv6: a /64) may \
+        send in each second, for seconds on end."),
+    setting("limits.per_address_burst", between(1, 1_000_000), "1000", "Requests that an address may send at once."),
+    setting("limits.log_ins_per_address_per_min", between(1, 1_000_000), "120", "Log-ins and registrations that an \
+        address may send in each minute, for minutes on end."),
+    setting("limits.log_ins_per_address_burst", between(1, 1_000_000), "60", "Log-ins and registrations that an \
+        address may send at once."),
+
+    setting("redis.url", Kind::Redis, "", "Where gateways keep what they share (limits, ended sessions, cached pages, \
+        riders' positions): redis://USER:PASSWORD@HOST:PORT, rediss:// for TLS. One is a single server, several are \
+        members of one Redis Cluster. Empty has each gateway keep its own."),
+    setting("redis.password", Kind::Secret, "", "Password for those of redis.url that have none."),
+    setting("redis.tls_ca", Kind::Text, "", "File of the certificates that sign the servers' certificates (PEM). Empty \
+        takes those that the machine trusts."),
+    setting("redis.deadline_ms", between(1, 10_000), "50", "How long a gateway waits for Redis, in milliseconds, before \
+        it goes on without."),
+
+    setting("cache.page_ttl_ms", between(0, 3_600_000), "5000", "How long lists and pages of products and stores are \
+        served from memory, in milliseconds, if nobody changes them; 0 reads them every time. Prices that are charged \
+        are always read."),
+    setting("cache.pages_bytes_max", at_least(65_536), "33554432", "Memory of a gateway for such pages without Redis, \
+        in bytes."),
+    setting("cache.position_ttl_s", between(1, 86_400), "120", "A rider who has not told a position for so long, in \
+        seconds, is nowhere."),
 
     setting("auth.jwt_secret", Kind::Secret, "", "Secret that signs access tokens, the same on all nodes; at least \
         32 bytes."),
     setting("auth.access_token_s", between(10, 86_400), "900", "How long an access token is valid, in seconds."),
     setting("auth.refresh_token_s", between(60, 31_536_000), "2592000", "How long a refresh token is valid, in \
         seconds."),
+    setting("auth.session_ttl_ms", between(0, 3_600_000), "5000", "How long a gateway relies on a session being open, in \
+        milliseconds, before it asks the user again. Ends that another gateway has seen hold here after this time at \
+        the latest; with Redis at once."),
     setting("auth.admin_token", Kind::Secret, "", "Bearer token of the admin API, the same on all nodes; at least 32 \
         bytes."),
     setting("auth.password_hashes_max", at_least(1), "4", "Passwords that a gateway hashes at the same time; each \

@@ -30,6 +30,12 @@ pub struct Settings {
     pub journal: Journal,
     /// Limits of the API.
     pub http: Http,
+    /// How fast requests may come.
+    pub limits: Limits,
+    /// Where gateways keep what they share.
+    pub redis: Redis,
+    /// What gateways keep for a short time.
+    pub cache: Cache,
     /// Tokens.
     pub auth: Auth,
     /// Payments.
@@ -154,6 +160,36 @@ pub struct Http {
     pub in_flight_max: usize,
     pub connections_max: usize,
     pub drain_notice_ms: u64,
+    pub trusted_proxies: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub enabled: bool,
+    pub per_user_per_s: u32,
+    pub per_user_burst: u32,
+    pub per_address_per_s: u32,
+    pub per_address_burst: u32,
+    pub log_ins_per_address_per_min: u32,
+    pub log_ins_per_address_burst: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    pub url: Vec<String>,
+    pub password: String,
+    pub tls_ca: String,
+    pub deadline_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    pub page_ttl_ms: u64,
+    pub pages_bytes_max: usize,
+    pub position_ttl_s: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -162,6 +198,7 @@ pub struct Auth {
     pub jwt_secret: String,
     pub access_token_s: u64,
     pub refresh_token_s: u64,
+    pub session_ttl_ms: u64,
     pub admin_token: String,
     pub password_hashes_max: usize,
     pub password_hashes_waiting_max: usize,

@@ -28,6 +28,10 @@ pub enum Kind {
     Texts,
     /// Database URLs, whose passwords are not shown; in the environment and in flags separated by commas.
     Databases,
+    /// Addresses of Redis, whose passwords are not shown; in the environment and in flags separated by commas.
+    Redis,
+    /// Networks such as `10.0.0.0/8`, or single addresses; in the environment and in flags separated by commas.
+    Networks,
     /// `IP:PORT` to listen on; port 0 takes any free one.
     Listen,
     /// An IP address to listen on.
@@ -41,8 +45,10 @@ impl Kind {
     /// What is wrong with it, to follow "NAME ".
     pub fn check(self, value: Value) -> Result<Value, String> {
         match (self, value) {
-            (Self::Choices(_) | Self::Texts | Self::Databases, Value::String(text)) => self.parse(&text),
-            (Self::Choices(_) | Self::Texts | Self::Databases, Value::Array(values)) => {
+            (Self::Choices(_) | Self::Texts | Self::Databases | Self::Redis | Self::Networks, Value::String(text)) => {
+                self.parse(&text)
+            }
+            (Self::Choices(_) | Self::Texts | Self::Databases | Self::Redis | Self::Networks, Value::Array(values)) => {
                 let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
                 self.check_texts(texts.ok_or_else(|| self.expectation())?.into_iter())
             }
@@ -74,7 +80,7 @@ impl Kind {
             Self::Listen if text.parse::<SocketAddr>().is_ok() => Ok(Value::String(text.to_owned())),
             Self::Ip if text.parse::<IpAddr>().is_ok() => Ok(Value::String(text.to_owned())),
             Self::Listen | Self::Ip => Err(self.expectation()),
-            Self::Choices(_) | Self::Texts | Self::Databases => {
+            Self::Choices(_) | Self::Texts | Self::Databases | Self::Redis | Self::Networks => {
                 self.check_texts(text.split(',').map(str::trim).filter(|text| !text.is_empty()))
             }
         }
@@ -84,7 +90,7 @@ impl Kind {
     pub fn show(self, value: &Value) -> String {
         match (self, value) {
             (Self::Secret, Value::String(secret)) => mask(secret),
-            (Self::Databases, Value::Array(urls)) => {
+            (Self::Databases | Self::Redis, Value::Array(urls)) => {
                 urls.iter().filter_map(Value::as_str).map(mask_password).collect::<Vec<_>>().join(",")
             }
             (_, Value::Array(texts)) => texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
@@ -105,6 +111,8 @@ impl Kind {
             Self::Choices(words) => format!("list of {}", words.join(", ")),
             Self::Texts => "list".into(),
             Self::Databases => "list of database URLs".into(),
+            Self::Redis => "list of Redis URLs".into(),
+            Self::Networks => "list of networks".into(),
             Self::Listen => "IP:PORT".into(),
             Self::Ip => "IP address".into(),
         }
@@ -123,6 +131,8 @@ impl Kind {
                 "must be a list of URLs like mysql://USER:PASSWORD@HOST:PORT or sqlite:FILE, without a database name"
                     .into()
             }
+            Self::Redis => "must be a list of URLs like redis://USER:PASSWORD@HOST:PORT or rediss://HOST:PORT".into(),
+            Self::Networks => "must be a list of networks like 10.0.0.0/8 or addresses like 10.1.2.3".into(),
             Self::Listen => "must be IP:PORT, such as 127.0.0.1:8080".into(),
             Self::Ip => "must be an IP address, such as 127.0.0.1".into(),
         }
@@ -143,6 +153,8 @@ impl Kind {
                     return Err(format!("names {text:?}, which is none of {}{}", words.join(", "), meant(text, words)));
                 }
                 Self::Databases if !is_database(text) => return Err(self.expectation()),
+                Self::Redis if !is_redis(text) => return Err(self.expectation()),
+                Self::Networks if !is_network(text) => return Err(self.expectation()),
                 _ => checked.push(Value::String(text.to_owned())),
             }
         }
@@ -192,4 +204,13 @@ fn is_database(url: &str) -> bool {
         !server.is_empty() && !server.contains('/')
     };
     file || server.is_some_and(names_only_a_server)
+}
+
+fn is_redis(url: &str) -> bool {
+    let server = ["redis://", "rediss://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    server.is_some_and(|server| !server.trim_end_matches('/').is_empty())
+}
+
+fn is_network(text: &str) -> bool {
+    nakku_gateway::client_address::network(text).is_some()
 }

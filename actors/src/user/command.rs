@@ -53,6 +53,11 @@ pub enum Command {
     },
     /// Ends every session.
     RevokeAll,
+    /// Reads whether a session is open. What a gateway believes of an access token rests on it.
+    Session {
+        /// Names it.
+        family: String,
+    },
     /// Replaces the password and ends every session.
     ChangePassword {
         /// Of the new one.
@@ -256,6 +261,11 @@ pub enum Reply {
     Reused {
         /// The session.
         family: String,
+    },
+    /// To `Session`.
+    Session {
+        /// Whether it has neither been ended nor made room for another.
+        open: bool,
     },
     /// To `SettleEmail`: the user holds it.
     EmailHeld,

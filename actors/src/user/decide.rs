@@ -52,6 +52,9 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
             Ok(profile_after(state, known.then_some(ended)))
         }
         Command::RevokeAll => Ok(profile_after(state, end_all(state))),
+        Command::Session { family } => {
+            Ok(Decision::reply(Reply::Session { open: state.sessions.contains_key(&family) }))
+        }
         Command::ChangePassword { password_hash } => {
             check_hash("password_hash", password_hash.expose().len())?;
             if state.secrets.get(PASSWORD) == Some(&password_hash) {

@@ -195,7 +195,10 @@ fn roles_and_passwords_change_and_end_the_sessions() {
         let family = format!("f{number}");
         let session = NewSession { family: family.clone(), token_hash: TokenHash::new("t"), expires_at };
         profile(world.ask::<User>(&key, &Command::LoggedIn { session }));
+        let open = Command::Session { family: family.clone() };
+        assert_eq!(world.ask::<User>(&key, &open), Ok(Reply::Session { open: true }));
         profile(world.ask::<User>(&key, &change));
+        assert_eq!(world.ask::<User>(&key, &open), Ok(Reply::Session { open: false }));
         let rotate =
             Command::RotateRefresh { family, old_hash: TokenHash::new("t"), new_hash: TokenHash::new("u"), expires_at };
         assert_eq!(world.ask::<User>(&key, &rotate), Err(Rejection::SessionEnded));

@@ -55,6 +55,8 @@ impl Server {
             .env("NAKKU_AUTH_JWT_SECRET", "bench-jwt-secret-0123456789abcdef0123456789")
             .env("NAKKU_AUTH_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("NAKKU_PAYMENT_SIMULATED_CARD", "true")
+            // Every client here has the same address.
+            .env("NAKKU_LIMITS_ENABLED", "false")
             .env("NAKKU_LOG_LEVEL", "warn");
         for service in SERVICES {
             command.env(format!("NAKKU_SERVICE_PORTS_{}", service.to_uppercase()), "0");

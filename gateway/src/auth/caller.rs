@@ -9,9 +9,10 @@ use axum::http::request::Parts;
 use nakku_actors::user::command::Role;
 use nakku_cluster::Key;
 
-use crate::auth::Claims;
+use crate::auth::{Claims, authenticate};
 use crate::edge::Edge;
 use crate::problem::{Code, Problem};
+use crate::trace::RequestContext;
 
 /// Anybody with a valid access token.
 #[derive(Clone, Debug)]
@@ -71,7 +72,8 @@ impl FromRequestParts<Arc<Edge>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
-        let claims = edge.tokens.check(bearer(&parts.headers)?)?;
+        let ask = RequestContext::from_request_parts(parts, edge).await?.ask();
+        let claims = authenticate(edge, bearer(&parts.headers)?, ask).await?;
         Ok(Self { claims })
     }
 }

@@ -3,14 +3,17 @@
 //! - `token`: access tokens (JWT, HS256)
 //! - `password`: hashing with bounded concurrency
 //! - `registration`: making a user
+//! - `session`: whether a token's session is still open
 //! - `caller`: the extractors
 
 mod caller;
 mod password;
 mod registration;
+mod session;
 mod token;
 
 pub use self::caller::{Caller, CustomerOnly, RiderOnly, StaffOnly, bearer};
 pub use self::password::Passwords;
 pub use self::registration::{NewUser, register};
+pub use self::session::{authenticate, session_ended, sessions_ended};
 pub use self::token::{Claims, TokenError, Tokens};

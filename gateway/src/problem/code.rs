@@ -25,6 +25,7 @@ pub enum Code {
     TokenMissing,
     TokenInvalid,
     TokenExpired,
+    TokenRevoked,
     RefreshTokenInvalid,
     WrongCredentials,
     Forbidden,
@@ -44,6 +45,7 @@ pub enum Code {
     PriceChanged,
     OrderCancelled,
     WrongState,
+    RateLimited,
     Overloaded,
     Unavailable,
     TimedOut,
@@ -85,6 +87,7 @@ impl Code {
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
+        Self::TokenRevoked,
         Self::RefreshTokenInvalid,
         Self::WrongCredentials,
         Self::Forbidden,
@@ -104,6 +107,7 @@ impl Code {
         Self::PriceChanged,
         Self::OrderCancelled,
         Self::WrongState,
+        Self::RateLimited,
         Self::Overloaded,
         Self::Unavailable,
         Self::TimedOut,
@@ -194,6 +198,12 @@ impl Code {
                 "The access token has expired",
                 "Exchange the refresh token at /api/v1/auth/refresh for a new one.",
             ),
+            Self::TokenRevoked => (
+                "token_revoked",
+                401,
+                "The access token's session has ended",
+                "Log in again; exchanging the refresh token does not help.",
+            ),
             Self::RefreshTokenInvalid => (
                 "refresh_token_invalid",
                 401,
@@ -272,6 +282,12 @@ impl Code {
             Self::WrongState => {
                 ("wrong_state", 409, "Not possible at this stage", "Read the thing again; `detail` says where it is.")
             }
+            Self::RateLimited => (
+                "rate_limited",
+                429,
+                "Requests come faster than is allowed",
+                "Wait for the time in `Retry-After`; `policy` names the limit.",
+            ),
             Self::Overloaded => {
                 ("overloaded", 503, "Too much is going on", "Try again after the time in `Retry-After`.")
             }

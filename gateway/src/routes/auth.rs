@@ -19,6 +19,7 @@ use crate::auth::{self, Caller, NewUser};
 use crate::edge::Edge;
 use crate::extract::Json;
 use crate::problem::{Code, Problem, ProblemBody};
+use crate::shared::Standing;
 use crate::trace::RequestContext;
 
 /// Its routes.
@@ -80,10 +81,14 @@ pub async fn refresh(
         new_hash: new.hash(),
         expires_at: refresh_expiry(&edge),
     };
-    match edge.cluster.ask(&Ref::<User>::new(old.user), &rotate, context.ask()).await {
+    let user = old.user;
+    match edge.cluster.ask(&Ref::<User>::new(user.clone()), &rotate, context.ask()).await {
         Ok(answered) => match answered.reply {
             Reply::Rotated { profile } => session(&edge, &new, &profile).map(JsonBody),
-            Reply::Reused { .. } => Err(refused("the token was used before; its session has ended")),
+            Reply::Reused { .. } => {
+                auth::session_ended(&edge, &user, &new.family).await;
+                Err(refused("the token was used before; its session has ended"))
+            }
             other => Err(Problem::unexpected(&other)),
         },
         // An unknown user says no more than an unknown session.
@@ -92,7 +97,7 @@ pub async fn refresh(
     }
 }
 
-/// Ends the session of the access token.
+/// Ends the session of the access token, and with it the token.
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", security(("bearer" = [])),
     responses((status = 204, description = "ended"), (status = "default", body = ProblemBody)))]
 pub async fn logout(
@@ -102,6 +107,7 @@ pub async fn logout(
 ) -> Result<StatusCode, Problem> {
     let revoke = Command::RevokeRefresh { family: caller.claims.sid.clone() };
     edge.cluster.ask(&Ref::<User>::new(caller.user().clone()), &revoke, context.ask()).await?;
+    auth::session_ended(&edge, caller.user(), &caller.claims.sid).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -179,8 +185,14 @@ async fn open_session(edge: &Edge, context: &RequestContext, user: Key) -> Resul
     let token = RefreshToken::open(user.clone(), rand::random::<[u8; FAMILY_BYTES]>(), rand::random());
     let new = NewSession { family: token.family.clone(), token_hash: token.hash(), expires_at: refresh_expiry(edge) };
     let logged_in = Command::LoggedIn { session: new };
-    match edge.cluster.ask(&Ref::<User>::new(user), &logged_in, context.ask_once()).await?.reply {
-        Reply::Profile(profile) => session(edge, &token, &profile),
+    let standing = edge.shared.sessions.look(&user, &token.family).await;
+    match edge.cluster.ask(&Ref::<User>::new(user.clone()), &logged_in, context.ask_once()).await?.reply {
+        Reply::Profile(profile) => {
+            if let Standing::Unknown { mark, .. } = standing {
+                edge.shared.sessions.note_open(&user, &token.family, &mark).await;
+            }
+            session(edge, &token, &profile)
+        }
         other => Err(Problem::unexpected(&other)),
     }
 }

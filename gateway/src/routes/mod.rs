@@ -4,6 +4,7 @@
 //! entities.
 
 pub mod auth;
+mod cached;
 pub mod cart;
 pub mod delivery;
 pub mod notifications;
@@ -26,7 +27,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::edge::Edge;
 use crate::problem::{Code, Problem};
-use crate::{admission, docs, health, openapi, trace};
+use crate::{admission, docs, health, openapi, rate_limit, trace};
 
 /// What a handler answers with.
 pub type Answer<T> = Result<Json<T>, Problem>;
@@ -78,9 +79,10 @@ pub fn all(edge: Arc<Edge>) -> Router {
         .nest("/orders", orders::routes().merge(payments::routes()).merge(delivery::order_routes()))
         .nest("/notifications", notifications::routes())
         .nest("/rider", delivery::rider_routes())
-        // Asked in this order: room, then the body's size.
+        // Asked in this order: room, then the rate, then the body's size.
         .layer(middleware::from_fn_with_state(edge.settings.body_bytes_max, limit_body))
         .layer(DefaultBodyLimit::max(edge.settings.body_bytes_max))
+        .layer(middleware::from_fn_with_state(edge.clone(), rate_limit::limit))
         .layer(middleware::from_fn_with_state(edge.clone(), admission::admit));
     let open = Router::new()
         .route("/health", get(health::health))

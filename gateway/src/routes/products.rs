@@ -13,11 +13,13 @@ use nakku_cluster::{Ask, Key, Query as Rows, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::cached::cached;
 use super::{Answer, Page, id, id_in, next_page, page_after, page_limit};
 use crate::auth::StaffOnly;
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
 use crate::problem::{Code, Problem, ProblemBody};
+use crate::shared::{PageKey, Subject};
 use crate::trace::RequestContext;
 
 /// Its routes.
@@ -33,7 +35,7 @@ pub async fn list(State(edge): State<Arc<Edge>>, Query(query): Query<ProductQuer
     Ok(JsonBody(Page { items, next }))
 }
 
-/// One product.
+/// One product, as it was a few seconds ago at most.
 #[utoipa::path(get, path = "/api/v1/products/{sku}", tag = "products",
     params(("sku" = String, Path, description = "The product")),
     responses((status = 200, body = ProductBody), (status = "default", body = ProblemBody)))]
@@ -42,7 +44,10 @@ pub async fn read(
     context: RequestContext,
     Path(sku): Path<String>,
 ) -> Answer<ProductBody> {
-    find(&edge, context.ask(), &id(&sku, Code::ProductUnknown)?).await.map(JsonBody)
+    let sku = id(&sku, Code::ProductUnknown)?;
+    let read = listing(&edge, context.ask(), &sku, Command::Get);
+    let listing = cached(&edge, PageKey::of(Subject::Product, sku.as_str()), read).await;
+    Ok(JsonBody(ProductBody::new(sku.clone(), listing.map_err(|problem| naming(problem, &sku))?)))
 }
 
 /// Adds a product to the catalogue. For staff.
@@ -59,7 +64,9 @@ pub async fn create(
     let sku = id_in("sku", &sku)?;
     let details = Details { name, brand, barcode, unit, category };
     let price = Price { mrp_minor, price_minor, tax_basis_points };
-    let created = ask(&edge, context.ask(), &sku, Command::Create { details, price }).await?;
+    let created = ask(&edge, context.ask(), &sku, Command::Create { details, price }).await;
+    changed(&edge, &sku).await;
+    let created = created?;
     let location = [(header::LOCATION, format!("/api/v1/products/{sku}"))];
     Ok((StatusCode::CREATED, location, JsonBody(created)))
 }
@@ -93,10 +100,14 @@ pub async fn change(
     };
     // The price first: of the two it is the one that a customer notices, should the second be lost.
     if changes_price {
-        now = ask(&edge, context.ask_once(), &sku, Command::ChangePrice { price }).await?;
+        let priced = ask(&edge, context.ask_once(), &sku, Command::ChangePrice { price }).await;
+        changed(&edge, &sku).await;
+        now = priced?;
     }
     if changes_details {
-        now = ask(&edge, context.ask_once(), &sku, Command::Update { details }).await?;
+        let updated = ask(&edge, context.ask_once(), &sku, Command::Update { details }).await;
+        changed(&edge, &sku).await;
+        now = updated?;
     }
     Ok(JsonBody(now))
 }
@@ -111,8 +122,10 @@ pub async fn archive(
     _staff: StaffOnly,
     Path(sku): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    ask(&edge, context.ask(), &id(&sku, Code::ProductUnknown)?, Command::Archive).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let sku = id(&sku, Code::ProductUnknown)?;
+    let archived = ask(&edge, context.ask(), &sku, Command::Archive).await;
+    changed(&edge, &sku).await;
+    archived.map(|_| StatusCode::NO_CONTENT)
 }
 
 /// Which products.
@@ -238,29 +251,49 @@ impl ProductBody {
     }
 }
 
-/// A product as its entity shows it now.
+/// A product as its entity shows it now: what is charged rests on this, never on the cache.
 pub(super) async fn find(edge: &Edge, ask_with: Ask, sku: &Key) -> Result<ProductBody, Problem> {
-    ask(edge, ask_with, sku, Command::Get).await.map_err(|problem| match problem.code {
-        Code::ProductUnknown => problem.member("sku", sku.as_str()),
-        _ => problem,
-    })
+    ask(edge, ask_with, sku, Command::Get).await.map_err(|problem| naming(problem, sku))
 }
 
-/// One page of the catalogue as last committed, and where the next one goes on.
+fn naming(problem: Problem, sku: &Key) -> Problem {
+    match problem.code {
+        Code::ProductUnknown => problem.member("sku", sku.as_str()),
+        _ => problem,
+    }
+}
+
+/// Makes pages on a product stale. Also after a failure: what was asked for may have happened.
+async fn changed(edge: &Edge, sku: &Key) {
+    edge.shared.pages.invalidate(Subject::Product, sku.as_str()).await;
+}
+
+/// One page of the catalogue as it was a few seconds ago at most, and where the next one goes on.
 pub(super) async fn page(edge: &Edge, query: &ProductQuery) -> Result<(Vec<ProductBody>, Option<String>), Problem> {
     let limit = page_limit(query.limit)?;
-    let mut rows = Rows::new().integer(ARCHIVED, 0).after(page_after(query.after.as_deref())?).limit(limit);
+    let after = page_after(query.after.as_deref())?;
+    let part = format!("{:?} {:?} {limit}", query.category, query.after);
+    let mut rows = Rows::new().integer(ARCHIVED, 0).after(after).limit(limit);
     if let Some(category) = &query.category {
         rows = rows.text(CATEGORY, category.as_str());
     }
-    let listed = edge.cluster.list::<Product>(&rows).await?;
-    let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
-    let exists = |row: &nakku_cluster::Listed<product::command::Product>| row.head.exists;
-    Ok((listed.into_iter().filter(exists).map(|row| ProductBody::new(row.key, row.head)).collect(), next))
+    let read = async {
+        let listed = edge.cluster.list::<Product>(&rows).await?;
+        let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
+        let exists = |row: &nakku_cluster::Listed<product::command::Product>| row.head.exists;
+        let items: Vec<_> = listed.into_iter().filter(exists).map(|row| (row.key, row.head)).collect();
+        Ok((items, next))
+    };
+    let (items, next) = cached(edge, PageKey::list(Subject::Product, part), read).await?;
+    Ok((items.into_iter().map(|(sku, listing)| ProductBody::new(sku, listing)).collect(), next))
 }
 
 async fn ask(edge: &Edge, ask_with: Ask, sku: &Key, command: Command) -> Result<ProductBody, Problem> {
+    listing(edge, ask_with, sku, command).await.map(|listing| ProductBody::new(sku.clone(), listing))
+}
+
+async fn listing(edge: &Edge, ask_with: Ask, sku: &Key, command: Command) -> Result<Listing, Problem> {
     match edge.cluster.ask(&Ref::<Product>::new(sku.clone()), &command, ask_with).await?.reply {
-        Reply::Product(product) => Ok(ProductBody::new(sku.clone(), product)),
+        Reply::Product(product) => Ok(product),
     }
 }

@@ -13,12 +13,14 @@ use nakku_cluster::{Answered, Key, Query as Rows, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::cached::cached;
 use super::products::{ProductBody, ProductQuery, find, page};
 use super::{Answer, Page, PageQuery, id, id_in, next_page};
 use crate::auth::StaffOnly;
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
 use crate::problem::{Code, Problem, ProblemBody};
+use crate::shared::{PageKey, Subject};
 use crate::trace::RequestContext;
 
 /// How many products of a supply are looked up at the same time.
@@ -38,9 +40,15 @@ pub fn routes() -> Router<Arc<Edge>> {
     responses((status = 200, body = Page<StoreBody>), (status = "default", body = ProblemBody)))]
 pub async fn list(State(edge): State<Arc<Edge>>, Query(query): Query<PageQuery>) -> Answer<Page<StoreBody>> {
     let limit = query.limit()?;
-    let listed = edge.cluster.list::<Stock>(&Rows::new().after(query.after()?).limit(limit)).await?;
-    let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
-    let items = listed.into_iter().map(|row| StoreBody { id: row.key }).collect();
+    let rows = Rows::new().after(query.after()?).limit(limit);
+    let read = async {
+        let listed = edge.cluster.list::<Stock>(&rows).await?;
+        let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
+        Ok((listed.into_iter().map(|row| row.key).collect::<Vec<_>>(), next))
+    };
+    let part = format!("{:?} {limit}", query.after);
+    let (stores, next) = cached(&edge, PageKey::list(Subject::Store, part), read).await?;
+    let items = stores.into_iter().map(|id| StoreBody { id }).collect();
     Ok(JsonBody(Page { items, next }))
 }
 
@@ -108,7 +116,10 @@ pub async fn supply(
     stream::iter(lookups).buffer_unordered(LOOKUPS_MAX).try_for_each(|_| async { Ok(()) }).await?;
     let lines = body.lines.into_iter().map(|line| Line { sku: line.sku, quantity: line.quantity }).collect();
     let command = Command::Supply { receipt: body.receipt, lines };
-    match edge.cluster.ask(&Ref::<Stock>::new(store.clone()), &command, context.ask()).await?.reply {
+    let supplied = edge.cluster.ask(&Ref::<Stock>::new(store.clone()), &command, context.ask()).await;
+    // Goods make a store of what was none.
+    edge.shared.pages.invalidate(Subject::Store, store.as_str()).await;
+    match supplied?.reply {
         Reply::Supplied => {}
         other => return Err(Problem::unexpected(&other)),
     }

@@ -7,11 +7,16 @@
 //! - `access`: tokens, roles, what belongs to others
 //! - `staff`: catalogue and stock
 //! - `operation`: health, documents, limits, draining
+//! - `sharing`: what several gateways share, with and without Redis
 
 mod access;
 mod bad_input;
 mod operation;
 mod orders;
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "the tests of Redis itself use the rest")]
+mod server;
+mod sharing;
 mod shopping;
 mod staff;
 mod support;

@@ -1,5 +1,6 @@
 //! One node and one gateway for all tests (a process can have one set of links in its life), and a client.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::runtime::RuntimeSettings;
 use nakku_cluster::topology::{ServiceTopology, Topology};
-use nakku_gateway::{Gateway, GatewaySettings, Secret};
+use nakku_gateway::{Gateway, GatewaySettings, LimitSettings, Secret};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -64,6 +65,8 @@ pub fn settings() -> GatewaySettings {
         request_timeout: Duration::from_secs(30),
         ask_timeout: Duration::from_secs(20),
         drain_notice: Duration::from_millis(300),
+        // All tests have one address; those of limits set their own.
+        limits: LimitSettings { enabled: false, ..LimitSettings::default() },
         ..GatewaySettings::new(Secret::new(JWT_SECRET))
     }
 }
@@ -115,10 +118,18 @@ impl Shop {
 
     /// An account of the demo shop, such as `admin` or `rider1`.
     pub async fn staff(&self, name: &str) -> Client {
+        // One session each for all tests: a user has few, and a further one ends the oldest.
+        static TOKENS: LazyLock<tokio::sync::Mutex<HashMap<String, String>>> = LazyLock::new(Default::default);
         let anybody = self.anybody();
+        let mut tokens = TOKENS.lock().await;
+        if let Some(token) = tokens.get(name) {
+            return anybody.with(token);
+        }
         let body = json!({ "email": format!("{name}@nakku.example"), "password": demo::PASSWORD });
         let answer = anybody.post("/auth/login", body).await.expect(200);
-        anybody.with(answer.body["access_token"].as_str().unwrap())
+        let token = answer.body["access_token"].as_str().unwrap();
+        tokens.insert(name.to_owned(), token.to_owned());
+        anybody.with(token)
     }
 
     /// A product of its own for a test, with so many pieces in [`STORE`].
