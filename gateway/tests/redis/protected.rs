@@ -5,7 +5,7 @@ use std::time::Duration;
 use nakku_cluster::{Key, Timestamp};
 use nakku_gateway::shared::{Away, Position, Shared};
 use nakku_gateway::{Secret, SharedSettings};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::server::{Server, settings};
 
@@ -14,6 +14,8 @@ const PASSWORD: &str = "correct horse";
 /// Certificates of an authority and of a server on the loopback, in a folder.
 fn certificates(folder: &std::path::Path) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    // Of its own, or the server's certificate would look as if it had signed itself.
+    authority.distinguished_name.push(DnType::CommonName, "test authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate().unwrap();
     let authority_certificate = authority.self_signed(&authority_key).unwrap();
