@@ -116,6 +116,9 @@ pub trait PartSet {
     /// When key or JSON are not of this set.
     fn restore(&mut self, key: &str, data: &[u8]) -> Result<(), String>;
 
+    /// Removes all parts and their rows.
+    fn clear(&mut self);
+
     /// How many parts there are.
     fn count(&self) -> usize;
 
@@ -146,6 +149,10 @@ where
         let value = serde_json::from_slice(data).map_err(|error| format!("part {key:?}: {error}"))?;
         self.entries.insert(parsed, value);
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.touched.extend(std::mem::take(&mut self.entries).into_keys());
     }
 
     fn count(&self) -> usize {

@@ -74,7 +74,8 @@ pub trait Consumer: Sized + Send + Sync + 'static {
 pub trait Gathered: Default + Send + 'static {
     /// Every set of parts with its name; `dead` and names that begin with `~` are taken.
     fn parts(&mut self) -> Vec<(&'static str, &mut dyn PartSet)>;
-    /// Called once after the parts have been read from the store.
+    /// Called after the parts have been read from the store, and after a reset has removed them all: what is
+    /// derived from them is to be derived again.
     fn loaded(&mut self) {}
 }
 
@@ -124,6 +125,9 @@ pub enum Command<T> {
         /// Its sequence.
         sequence: u64,
     },
+    /// Forget what was gathered and begin anew: the next event that comes lacks its predecessors, which whoever
+    /// feeds the intake then sends from the first on. Dead letters stay.
+    Reset,
     /// The consumer's own.
     Own(T),
 }
@@ -138,6 +142,8 @@ pub enum Reply<T> {
     DeadLetters(Vec<DeadLetter>),
     /// It has been processed and is no dead letter any more.
     Replayed,
+    /// It has forgotten what it gathered.
+    Reset,
     /// The consumer's own.
     Own(T),
 }
@@ -183,6 +189,8 @@ pub enum Event<T> {
         /// What it changed.
         events: Vec<T>,
     },
+    /// It begins anew.
+    Reset,
     /// The consumer's own.
     Own {
         /// What it changed.
@@ -269,6 +277,7 @@ impl<T: Serialize + DeserializeOwned + fmt::Debug + Send + 'static> ClusterEvent
             Self::Consumed { .. } => "intake.consumed",
             Self::SetAside { .. } => "intake.set_aside",
             Self::Replayed { .. } => "intake.replayed",
+            Self::Reset => "intake.reset",
             Self::Own { .. } => "intake.changed",
         }
     }
@@ -315,8 +324,16 @@ impl<C: Consumer> Entity for Intake<C> {
             }
             Command::Replay { sequence } => {
                 let letter = state.dead.get(&sequence).ok_or(Rejection::NoSuchLetter { sequence })?;
+                if state.head.high_water < sequence {
+                    // Since the reset; it must not count twice.
+                    return Err(Rejection::StillRefused { reason: "the stream is about to bring it again".into() });
+                }
                 let events = understood::<C>(&letter.event).map_err(|reason| Rejection::StillRefused { reason })?;
                 Ok(Decision::event(Event::Replayed { sequence, events }, Reply::Replayed))
+            }
+            Command::Reset => {
+                let begun = state.head != Head::default();
+                Ok(Decision::events(begun.then_some(Event::Reset).into_iter().collect(), Reply::Reset))
             }
             Command::Own(command) => {
                 let Decision { events, reply } = C::decide(&state.gathered, command, context);
@@ -329,7 +346,12 @@ impl<C: Consumer> Entity for Intake<C> {
     fn evolve(state: &mut Self::State, event: &Self::Event) {
         match event {
             Event::Consumed { through, events } => {
+                let since = state.head.high_water;
                 state.head = *through;
+                // Set aside before a reset, and consumed now: they must not be replayed as well.
+                let behind = state.dead.iter_after(Some(&since)).map(|(sequence, _)| *sequence);
+                let after_all: Vec<u64> = behind.take_while(|sequence| *sequence <= through.high_water).collect();
+                after_all.iter().for_each(|sequence| drop(state.dead.remove(sequence)));
                 events.iter().for_each(|event| C::evolve(&mut state.gathered, event));
             }
             Event::SetAside { letter } => {
@@ -345,6 +367,11 @@ impl<C: Consumer> Entity for Intake<C> {
                 state.dead.remove(sequence);
                 events.iter().for_each(|event| C::evolve(&mut state.gathered, event));
             }
+            Event::Reset => {
+                state.head = Head::default();
+                state.gathered.parts().into_iter().for_each(|(_, set)| set.clear());
+                state.gathered.loaded();
+            }
             Event::Own { event } => C::evolve(&mut state.gathered, event),
         }
     }
@@ -359,7 +386,7 @@ impl<C: Consumer> Entity for Intake<C> {
                 let event = PublicEvent::new(DEAD_LETTERED, letter);
                 Some(PublicEvent { topic: Some(DEAD_LETTER_TOPIC), ..event })
             }
-            Event::Consumed { .. } | Event::Replayed { .. } | Event::Own { .. } => None,
+            Event::Consumed { .. } | Event::Replayed { .. } | Event::Reset | Event::Own { .. } => None,
         }
     }
 }
