@@ -16,6 +16,7 @@
 //!
 //! A further entity of a service is a subfolder with the same files.
 
+pub mod analytics;
 pub mod asyncapi;
 pub mod cart;
 pub mod delivery;
@@ -49,5 +50,6 @@ pub fn services() -> Vec<Service> {
         payment::service(),
         delivery::service(),
         notification::service(),
+        analytics::service(),
     ]
 }

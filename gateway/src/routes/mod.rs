@@ -3,6 +3,7 @@
 //! A handler only translates: from HTTP to a command, from a reply to JSON. What is allowed is decided by
 //! entities.
 
+pub mod analytics;
 pub mod auth;
 mod cached;
 pub mod cart;
@@ -79,6 +80,7 @@ pub fn all(edge: Arc<Edge>) -> Router {
         .nest("/orders", orders::routes().merge(payments::routes()).merge(delivery::order_routes()))
         .nest("/notifications", notifications::routes())
         .nest("/rider", delivery::rider_routes())
+        .nest("/analytics", analytics::routes())
         // Asked in this order: room, then the rate, then the body's size.
         .layer(middleware::from_fn_with_state(edge.settings.body_bytes_max, limit_body))
         .layer(DefaultBodyLimit::max(edge.settings.body_bytes_max))

@@ -5,11 +5,13 @@
 //! - `orders`: repetition, refusal, disconnection
 //! - `bad_input`: each way of being wrong has its code and changes nothing
 //! - `access`: tokens, roles, what belongs to others
+//! - `analytics`: what was sold
 //! - `staff`: catalogue and stock
 //! - `operation`: health, documents, limits, draining
 //! - `sharing`: what several gateways share, with and without Redis
 
 mod access;
+mod analytics;
 mod bad_input;
 mod operation;
 mod orders;
