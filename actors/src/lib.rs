@@ -22,10 +22,12 @@ pub mod cart;
 pub mod delivery;
 pub mod demo;
 pub mod inventory;
+pub mod location;
 pub mod money;
 pub mod notification;
 pub mod order;
 pub mod payment;
+pub mod position;
 pub mod product;
 pub mod public;
 pub mod user;
@@ -50,6 +52,7 @@ pub fn services() -> Vec<Service> {
         payment::service(),
         delivery::service(),
         notification::service(),
+        location::service(),
         analytics::service(),
     ]
 }

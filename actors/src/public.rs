@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::{cart, delivery, inventory, notification, order, payment, product, user};
+use crate::{cart, delivery, inventory, location, notification, order, payment, product, user};
 
 /// The data of one public event.
 pub trait PublicData: Serialize + DeserializeOwned + ToSchema {
@@ -96,6 +96,7 @@ pub fn events() -> Vec<EventType> {
     events.extend(payment::public::events());
     events.extend(delivery::public::events());
     events.extend(notification::public::events());
+    events.extend(location::public::events());
     events.push(EventType::on_topic::<DeadLettered>(intake::DEAD_LETTER_TOPIC.to_owned()));
     events
 }

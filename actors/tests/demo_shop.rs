@@ -51,6 +51,7 @@ async fn a_seeded_shop_delivers() {
         address: "12, 100 Feet Road, Bengaluru 560038".into(),
         fingerprint: "first".into(),
         deadline_ms: None,
+        promised_minutes: None,
     };
     ask::<Order>(&cluster, &order, order::Command::Place(Box::new(placement))).await;
     let is =

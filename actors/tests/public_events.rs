@@ -82,8 +82,13 @@ async fn people(cluster: &Cluster) {
         token_hash: TokenHash::new("0a"),
         expires_at: Timestamp(Timestamp::now().0 + 60_000),
     };
-    let moved =
-        Address { label: "home".into(), line: "7, MG Road".into(), city: "Pune".into(), pin_code: "411001".into() };
+    let moved = Address {
+        label: "home".into(),
+        line: "7, MG Road".into(),
+        city: "Pune".into(),
+        pin_code: "411001".into(),
+        position: None,
+    };
     for command in [
         user::Command::LoggedIn { session },
         user::Command::AddAddress { id: "home".into(), address: moved },
@@ -196,6 +201,7 @@ async fn place(cluster: &Cluster, store: &Key, user: &str, quantity: u32, paymen
         address: "12, 100 Feet Road, Bengaluru 560038".into(),
         fingerprint: "only".into(),
         deadline_ms: None,
+        promised_minutes: Some(15),
     };
     ask::<Order>(cluster, &order, order::Command::Place(Box::new(placement))).await;
     order

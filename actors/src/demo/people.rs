@@ -3,6 +3,7 @@
 use nakku_cluster::Key;
 
 use super::{STORES, key};
+use crate::position::Position;
 use crate::user::command::{Address, Command, PasswordHash, Role};
 
 /// The password of every account of the demo.
@@ -61,6 +62,7 @@ impl Account {
             line: "12, 100 Feet Road, Indiranagar".into(),
             city: "Bengaluru".into(),
             pin_code: STORES[0].pin_code.into(),
+            position: Position::from_degrees(12.971_9, 77.641_2),
         };
         (self.role == Role::Customer).then(|| Command::AddAddress { id: "home".into(), address })
     }

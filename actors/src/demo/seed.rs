@@ -7,9 +7,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use nakku_cluster::{Ask, AskError, Cluster, Entity, Failure, Key, Ref};
 
 use super::people::{Account, PASSWORD, accounts};
-use super::{STORES, catalogue};
+use super::{STORES, catalogue, places};
 use crate::delivery::rider::{self, Rider};
 use crate::inventory::Stock;
+use crate::location;
 use crate::product::Product;
 use crate::user::command::{PasswordHash, Role};
 use crate::user::email::{self, Email};
@@ -78,13 +79,14 @@ pub async fn seed(cluster: &Cluster) -> Result<Seeded, SeedError> {
     }
     let catalogue = each(products, |(sku, command)| seeder.ask::<Product>(sku, command));
     let stock = each(supplies, |(store, command)| seeder.ask::<Stock>(store, command));
+    let places = each(places::places(), |(store, commands)| seeder.place(store, commands));
     let people = async {
         let hash = tokio::task::spawn_blocking(|| password::hash(&Password::new(PASSWORD)?, SALT));
         let hash = hash.await.map_err(|_| SeedError::Stopped)??;
         each(others.to_vec(), |account| seeder.account(account, hash.clone())).await?;
         Ok(hash)
     };
-    let ((), (), hash) = futures::try_join!(catalogue, stock, people)?;
+    let ((), (), (), hash) = futures::try_join!(catalogue, stock, places, people)?;
     seeder.account(marker.clone(), hash).await?;
     seeded.fresh = true;
     Ok(seeded)
@@ -116,6 +118,14 @@ impl Seeder<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// One after the other: a zone is a described store's.
+    async fn place(&self, store: Key, commands: Vec<location::Command>) -> Result<(), SeedError> {
+        for command in commands {
+            self.ask::<location::Store>(store.clone(), command).await?;
+        }
+        Ok(())
     }
 
     async fn exists(&self, user: &Key) -> Result<bool, SeedError> {

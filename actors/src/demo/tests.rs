@@ -9,8 +9,10 @@ use nakku_cluster::status::ClusterStatus;
 use nakku_cluster::store::{ListedRow, StateTable};
 use nakku_cluster::{Address, Answer, Ask, Cluster, Failure, Query};
 
-use super::{STORES, catalogue, people, seed};
+use super::{STORES, catalogue, people, places, seed};
 use crate::delivery::rider::{self, Rider};
+use crate::location::directory::{self, Directory, Serviceability};
+use crate::position::Position;
 use crate::product::command::Command;
 use crate::simulation::World;
 use crate::user::command::Role;
@@ -41,6 +43,17 @@ fn everyone_can_be_told_apart() {
     assert_eq!(emails.len(), accounts.len());
     assert_eq!(accounts.iter().filter(|account| account.role == Role::Rider).count(), 6);
     assert_eq!(accounts.last().unwrap().role, Role::Admin);
+}
+
+/// A part of the town that no store serves.
+const WHITEFIELD: Position = Position { lat_e6: 12_969_800, lng_e6: 77_750_000 };
+
+fn customer_position() -> Position {
+    let addresses = people::accounts().into_iter().filter_map(|account| match account.address()? {
+        user::Command::AddAddress { address, .. } => address.position,
+        other => panic!("{other:?}"),
+    });
+    addresses.last().expect("the customer's address has a position")
 }
 
 /// Carries asks into a simulated world.
@@ -88,6 +101,18 @@ async fn seeding_makes_a_shop_and_a_second_time_changes_nothing() {
     assert!(!seed(&cluster).await.unwrap().fresh);
     let mut world = router.0.lock().unwrap();
     world.settle();
+    for (position, expected) in
+        [(STORES[0].position, Some(0)), (customer_position(), Some(0)), (places::LAKE, None), (WHITEFIELD, None)]
+    {
+        let asked = directory::Command::Serviceability { position, store: Some(STORES[0].key()) };
+        let answered = world.ask::<Directory>(directory::reference().key(), &asked);
+        let Ok(directory::Reply::Serviceability(outcome)) = answered else { panic!("{answered:?}") };
+        let fee = match &outcome {
+            Serviceability::Served { terms, .. } => Some(terms.fee_minor),
+            _ => None,
+        };
+        assert_eq!(fee, expected, "{position}: {outcome:?}");
+    }
     for account in people::accounts() {
         let Ok(user::Reply::Credentials { password_hash, profile }) =
             world.ask::<User>(&account.user, &user::Command::Credentials)

@@ -115,6 +115,9 @@ pub struct Placement {
     /// From now to its confirmation; [`DEADLINE_MS_DEFAULT`] unless given.
     #[serde(default)]
     pub deadline_ms: Option<u64>,
+    /// How long from its placing to the door, as the customer was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised_minutes: Option<u32>,
 }
 
 /// One line of an order.
@@ -315,6 +318,9 @@ pub struct Details {
     pub confirmed_at: Option<Timestamp>,
     /// When it was delivered or cancelled.
     pub ended_at: Option<Timestamp>,
+    /// How long from its placing to the door, as the customer was promised.
+    #[serde(default)]
+    pub promised_minutes: Option<u32>,
 }
 
 /// Why it refused. Nothing has changed.

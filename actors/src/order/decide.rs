@@ -15,7 +15,7 @@ use super::state::{CART, DELIVERY, PAYMENT, STOCK, State, Terms};
 use crate::inventory::Verdict;
 use crate::money::Money;
 use crate::payment::Outcome;
-use crate::{inventory, payment};
+use crate::{inventory, location, payment};
 
 type Decided = Result<Decision<Event, Reply>, Rejection>;
 
@@ -90,6 +90,7 @@ fn place(state: &State, placement: Placement, context: &Context) -> Decided {
         fingerprint: placement.fingerprint,
         at: context.now,
         deadline: context.now.plus(Duration::from_millis(deadline_ms)),
+        promised_minutes: placement.promised_minutes,
     };
     summary(state, vec![Event::Placed(Box::new(placed))])
 }
@@ -274,6 +275,8 @@ fn check_placement(placement: &Placement) -> Result<(), Rejection> {
     if let PaymentMethod::Card { token } = &placement.payment {
         require(is_text(token, payment::command::TOKEN_BYTES_MAX), "token")?;
     }
+    let promised_minutes = placement.promised_minutes.unwrap_or_default();
+    require(promised_minutes <= location::command::PROMISED_MINUTES_MAX, "promised_minutes")?;
     let deadline_ms = placement.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT);
     require((DEADLINE_MS_MIN..=DEADLINE_MS_MAX).contains(&deadline_ms), "deadline_ms")
 }

@@ -111,6 +111,9 @@ pub struct Placed {
     pub at: Timestamp,
     /// Until when it has to be confirmed.
     pub deadline: Timestamp,
+    /// How long from its placing to the door, as the customer was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised_minutes: Option<u32>,
 }
 
 /// The order in short, repeated by events that are told outside, so that whoever hears of one needs no other.

@@ -100,6 +100,9 @@ pub struct Terms {
     pub placed_at: Timestamp,
     /// Until when it has to be confirmed.
     pub deadline: Timestamp,
+    /// How long from its placing to the door, as the customer was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised_minutes: Option<u32>,
 }
 
 impl Terms {
@@ -128,7 +131,7 @@ impl State {
             total_minor: terms.total_minor,
             placed_at: terms.placed_at,
             confirmed_at: self.head.confirmed_at,
-            promised_minutes: None,
+            promised_minutes: terms.promised_minutes,
         })
     }
 
@@ -162,6 +165,7 @@ impl State {
             deadline: terms.deadline,
             confirmed_at: self.head.confirmed_at,
             ended_at: self.head.ended_at,
+            promised_minutes: terms.promised_minutes,
         })
     }
 
@@ -182,6 +186,7 @@ impl State {
                     fingerprint: placed.fingerprint.clone(),
                     placed_at: placed.at,
                     deadline: placed.deadline,
+                    promised_minutes: placed.promised_minutes,
                 });
                 head.status = Status::Placing;
                 self.lines.insert(LINES.to_owned(), placed.lines.clone());

@@ -35,6 +35,7 @@ fn placement(cart_version: u64, lines: Vec<Line>, payment: PaymentMethod) -> Pla
         address: "12 Church Street, Bengaluru".into(),
         fingerprint: "first body".into(),
         deadline_ms: None,
+        promised_minutes: Some(15),
     }
 }
 

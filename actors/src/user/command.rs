@@ -5,6 +5,8 @@ use std::fmt;
 use nakku_cluster::{Key, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::position::Position;
+
 /// What a user can be asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -211,6 +213,9 @@ pub struct Address {
     pub city: String,
     /// The six digits of a postal index number; the first is not 0.
     pub pin_code: String,
+    /// Where that is, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
 }
 
 impl fmt::Display for Address {

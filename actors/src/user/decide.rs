@@ -11,6 +11,7 @@ use super::command::{
 use super::email;
 use super::event::{Event, SessionEnd};
 use super::state::{PASSWORD, Standing};
+use crate::position::Position;
 
 type Outcome = Result<Decision<Event, Reply>, Rejection>;
 
@@ -161,6 +162,8 @@ fn add_address(state: &State, id: String, address: Address) -> Outcome {
         && address.pin_code.bytes().all(|byte| byte.is_ascii_digit())
         && !address.pin_code.starts_with('0');
     require(pin_code_fits, "pin_code", || "has six digits, the first of them not 0".into())?;
+    let on_earth = address.position.is_none_or(Position::is_on_earth);
+    require(on_earth, "position", || "is a place on earth".into())?;
     let known = state.addresses.get(&id);
     if known.is_none() && state.addresses.len() >= ADDRESSES_MAX {
         return Err(Rejection::TooMany { what: "addresses".into(), limit: ADDRESSES_MAX as u32 });

@@ -8,6 +8,7 @@ use super::command::{
     ADDRESSES_MAX, Address, Command, NewSession, PasswordHash, Profile, Rejection, Reply, Role, SESSIONS_MAX, TokenHash,
 };
 use super::{Event, User, email, service};
+use crate::position::Position;
 use crate::simulation::{Faults, World, with_seeds};
 
 const EMAIL: &str = "asha@example.com";
@@ -145,7 +146,11 @@ fn sessions_and_addresses_are_bounded() {
         line: "12, 100 Feet Road".into(),
         city: "Bengaluru".into(),
         pin_code: "560038".into(),
+        position: Position::from_degrees(12.971_9, 77.641_2),
     };
+    let nowhere = Address { position: Some(Position { lat_e6: 90_000_001, lng_e6: 0 }), ..address.clone() };
+    let refused = world.ask::<User>(&key, &Command::AddAddress { id: "a-0".into(), address: nowhere });
+    assert!(matches!(refused, Err(Rejection::Invalid { ref field, .. }) if field == "position"), "{refused:?}");
     let add = |number: usize| Command::AddAddress { id: format!("a-{number}"), address: address.clone() };
     for number in 0..ADDRESSES_MAX {
         profile(world.ask::<User>(&key, &add(number)));

@@ -5,7 +5,7 @@
 
 use nakku_actors::order::CancelReason;
 use nakku_actors::user::email;
-use nakku_actors::{cart, delivery, inventory, notification, order, payment, product, user};
+use nakku_actors::{cart, delivery, inventory, location, notification, order, payment, product, user};
 use nakku_cluster::{Key, Timestamp};
 use serde_json::json;
 
@@ -180,6 +180,36 @@ impl From<delivery::Rejection> for Problem {
 impl From<delivery::rider::Rejection> for Problem {
     fn from(rejection: delivery::rider::Rejection) -> Self {
         Self::new(Code::WrongState, rejection.to_string())
+    }
+}
+
+impl From<location::Rejection> for Problem {
+    fn from(rejection: location::Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            location::Rejection::Unknown => Self::new(Code::StoreUnknown, detail),
+            location::Rejection::TooMany { limit, .. } => Self::new(Code::LimitReached, detail).member("limit", limit),
+            location::Rejection::Invalid { field, .. } => Self::new(Code::InvalidValue, detail).field(field),
+        }
+    }
+}
+
+impl From<location::directory::Rejection> for Problem {
+    fn from(rejection: location::directory::Rejection) -> Self {
+        use location::directory::Rejection::{Full, Invalid};
+        let detail = rejection.to_string();
+        match rejection {
+            Full { limit } => Self::new(Code::LimitReached, detail).member("limit", limit),
+            Invalid { field, .. } => Self::new(Code::InvalidValue, detail).field(field),
+        }
+    }
+}
+
+impl From<location::rider::Rejection> for Problem {
+    fn from(rejection: location::rider::Rejection) -> Self {
+        let detail = rejection.to_string();
+        let location::rider::Rejection::Invalid { field, .. } = rejection;
+        Self::new(Code::InvalidValue, detail).field(field)
     }
 }
 

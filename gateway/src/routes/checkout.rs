@@ -2,7 +2,10 @@
 //!
 //! The order is durable from its placing on and goes its way alone; this handler only places it and then
 //! looks on. A client that goes away, or a gateway that dies, changes nothing: the same Idempotency-Key
-//! names the same order and is answered the same.
+//! names the same order and is answered the same. Where it goes, and on what terms, is beside it, in `destination`.
+
+#[path = "destination.rs"]
+pub mod destination;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,14 +18,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use nakku_actors::cart::Contents;
+use nakku_actors::location::command::Terms;
 use nakku_actors::money::Money;
 use nakku_actors::order::{self, Command, Line, Order, PaymentMethod, Placement, Rejection, Status, order_key};
-use nakku_actors::user::{self, User};
 use nakku_cluster::{AskError, Key, Ref};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use self::destination::{AddressChoice, address, below_minimum, terms};
 use super::super::cart::{self, Held};
 use super::super::id_in;
 use super::super::products::{ProductBody, find};
@@ -99,15 +103,13 @@ pub struct Checkout {
     pub store: Option<String>,
     /// How it is paid.
     pub payment: PaymentChoice,
-    /// Where to, in one line. When it is absent the saved address is taken that `address_id` names, or the
-    /// first one.
+    /// Where to. When it is absent the saved address is taken that `address_id` names, or the first one.
     #[serde(default)]
-    #[schema(example = "12 Hill Road, Bandra West, Mumbai 400050")]
-    pub address: Option<String>,
+    pub address: Option<AddressChoice>,
     /// A saved address.
     #[serde(default)]
     pub address_id: Option<String>,
-    /// The total that the customer was shown, in minor units; refused if it has become another.
+    /// The total that the customer was shown, with the fee, in minor units; refused if it has become another.
     #[serde(default)]
     pub expected_total_minor: Option<i64>,
 }
@@ -181,6 +183,7 @@ async fn same_body(
         address: String::new(),
         fingerprint: fingerprint.to_owned(),
         deadline_ms: None,
+        promised_minutes: None,
     };
     edge.cluster.ask(target, &Command::Place(Box::new(placement)), context.ask()).await?;
     Ok(())
@@ -208,8 +211,11 @@ async fn place_new(
     if let Some(order) = sealed_by {
         return Err(nakku_actors::cart::Rejection::Sealed { order }.into());
     }
-    let address = address(edge, context, user, body).await?;
-    let prices = prices(edge, context, &lines).await?;
+    let bring = async {
+        let (address, position) = address(edge, context, user, body).await?;
+        Ok::<_, Problem>((address, terms(edge, context, &store, position).await?))
+    };
+    let ((address, terms), prices) = futures::try_join!(bring, prices(edge, context, &lines))?;
     let mut ordered = Vec::with_capacity(lines.len());
     let mut amounts = Vec::with_capacity(lines.len());
     for line in lines {
@@ -230,8 +236,13 @@ async fn place_new(
             tax_minor: tax.minor(),
         });
     }
-    let total = Money::checked_sum(amounts)
-        .ok_or_else(|| Problem::new(Code::InvalidValue, "the total is too large").field("quantity"))?;
+    let too_large = || Problem::new(Code::InvalidValue, "the total is too large").field("quantity");
+    let goods = Money::checked_sum(amounts).ok_or_else(too_large)?;
+    let Terms { fee_minor, minimum_minor, promised_minutes } = terms;
+    if goods.minor() < minimum_minor {
+        return Err(below_minimum(goods.minor(), minimum_minor));
+    }
+    let total = Money::checked_sum([goods, Money::from_minor(fee_minor)]).ok_or_else(too_large)?;
     if body.expected_total_minor.is_some_and(|expected| expected != total.minor()) {
         return Err(Rejection::TotalDiffers { total_minor: total.minor() }.into());
     }
@@ -239,12 +250,13 @@ async fn place_new(
         store,
         cart_version: version,
         lines: ordered,
-        delivery_fee_minor: 0,
+        delivery_fee_minor: fee_minor,
         total_minor: total.minor(),
         payment,
         address,
         fingerprint,
         deadline_ms: None,
+        promised_minutes: (promised_minutes > 0).then_some(promised_minutes),
     };
     edge.cluster.ask(target, &Command::Place(Box::new(placement)), context.ask()).await?;
     Ok(())
@@ -256,28 +268,6 @@ fn payment(choice: &PaymentChoice) -> Result<PaymentMethod, Problem> {
         (Method::Cash, Some(_)) => Err(Problem::new(Code::InvalidValue, "cash has no token").field("payment.token")),
         (Method::Card, Some(token)) => Ok(PaymentMethod::Card { token: token.clone() }),
         (Method::Card, None) => Err(Problem::new(Code::MissingField, "a card has a token").field("payment.token")),
-    }
-}
-
-async fn address(edge: &Edge, context: &RequestContext, user: &Key, body: &Checkout) -> Result<String, Problem> {
-    if let Some(address) = &body.address {
-        return Ok(address.clone());
-    }
-    let answered = edge.cluster.ask(&Ref::<User>::new(user.clone()), &user::Command::Get, context.ask()).await?;
-    let profile = match answered.reply {
-        user::Reply::Profile(profile) => profile,
-        other => return Err(Problem::unexpected(&other)),
-    };
-    let mut saved = profile.addresses.into_iter();
-    match &body.address_id {
-        Some(wanted) => saved
-            .find(|(id, _)| id == wanted)
-            .map(|(_, address)| address.to_string())
-            .ok_or_else(|| Problem::new(Code::NotFound, "there is no such address").field("address_id")),
-        None => saved
-            .next()
-            .map(|(_, address)| address.to_string())
-            .ok_or_else(|| Problem::new(Code::MissingField, "address is needed, for none is saved").field("address")),
     }
 }
 
@@ -344,5 +334,10 @@ mod tests {
         assert_eq!(cash, read(r#" { "address" : "x", "payment": {"token":null,"method":"cash"} } "#));
         assert_ne!(cash, read(r#"{"payment":{"method":"cash"},"address":"y"}"#));
         assert_ne!(cash, read(r#"{"payment":{"method":"card","token":"t"},"address":"x"}"#));
+        assert_ne!(cash, read(r#"{"payment":{"method":"cash"},"address":{"line":"x"}}"#));
+        // Orders that were placed before an address could have a position are recognised when they are repeated.
+        let bytes = r#"{"store":null,"payment":{"method":"cash","token":null},"address":"x","address_id":null,"expected_total_minor":null}"#;
+        let before: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(cash, before);
     }
 }

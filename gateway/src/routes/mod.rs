@@ -9,6 +9,7 @@ mod cached;
 pub mod cart;
 pub mod delivery;
 pub mod notifications;
+pub mod location;
 pub mod orders;
 pub mod payments;
 pub mod products;
@@ -75,11 +76,12 @@ pub fn all(edge: Arc<Edge>) -> Router {
         .nest("/auth", auth::routes())
         .nest("/users", users::routes())
         .nest("/products", products::routes())
-        .nest("/stores", stores::routes())
+        .nest("/stores", stores::routes().merge(location::store_routes()))
+        .nest("/serviceability", location::routes())
         .nest("/cart", cart::routes())
         .nest("/orders", orders::routes().merge(payments::routes()).merge(delivery::order_routes()))
         .nest("/notifications", notifications::routes())
-        .nest("/rider", delivery::rider_routes())
+        .nest("/rider", delivery::rider_routes().merge(location::rider_routes()))
         .nest("/analytics", analytics::routes())
         // Asked in this order: room, then the rate, then the body's size.
         .layer(middleware::from_fn_with_state(edge.settings.body_bytes_max, limit_body))

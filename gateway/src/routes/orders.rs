@@ -147,6 +147,9 @@ pub struct OrderBody {
     pub refunded_minor: i64,
     /// Where to.
     pub address: String,
+    /// How long from its placing to the door, as was promised, if anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promised_minutes: Option<u32>,
     /// Milliseconds since the Unix epoch.
     pub placed_at_ms: i64,
     /// Milliseconds since the Unix epoch; absent while it is not confirmed.
@@ -217,6 +220,7 @@ impl OrderBody {
             captured_minor: details.captured_minor,
             refunded_minor: details.refunded_minor,
             address: details.address,
+            promised_minutes: details.promised_minutes,
             placed_at_ms: details.placed_at.0,
             confirmed_at_ms: details.confirmed_at.map(|at| at.0),
             ended_at_ms: details.ended_at.map(|at| at.0),

@@ -9,13 +9,14 @@ use axum::routing::{get, post};
 use axum::{Json as JsonBody, Router};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use nakku_actors::inventory::{Command, Level, Line, Reply, Stock};
+use nakku_actors::location::directory::command::Listed;
 use nakku_cluster::{Answered, Key, Query as Rows, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::cached::cached;
 use super::products::{ProductBody, ProductQuery, find, page};
-use super::{Answer, Page, PageQuery, id, id_in, next_page};
+use super::{Answer, Page, PageQuery, id, id_in, location, next_page};
 use crate::auth::StaffOnly;
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
@@ -35,10 +36,14 @@ pub fn routes() -> Router<Arc<Edge>> {
         .route("/{store}/stock/{sku}", get(stock))
 }
 
-/// The stores that have been supplied.
+/// The stores that have been supplied, with where they are and whether they take orders, if that has been said.
 #[utoipa::path(get, path = "/api/v1/stores", tag = "stores", params(PageQuery),
     responses((status = 200, body = Page<StoreBody>), (status = "default", body = ProblemBody)))]
-pub async fn list(State(edge): State<Arc<Edge>>, Query(query): Query<PageQuery>) -> Answer<Page<StoreBody>> {
+pub async fn list(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    Query(query): Query<PageQuery>,
+) -> Answer<Page<StoreBody>> {
     let limit = query.limit()?;
     let rows = Rows::new().after(query.after()?).limit(limit);
     let read = async {
@@ -48,7 +53,13 @@ pub async fn list(State(edge): State<Arc<Edge>>, Query(query): Query<PageQuery>)
     };
     let part = format!("{:?} {limit}", query.after);
     let (stores, next) = cached(&edge, PageKey::list(Subject::Store, part), read).await?;
-    let items = stores.into_iter().map(|id| StoreBody { id }).collect();
+    let mut known = location::listed(&edge, &context, stores.clone()).await?.into_iter().peekable();
+    // Both are in the same order; what nothing is known of is left out of the second.
+    let place = |id: Key| {
+        let place = known.next_if(|place| place.store == id).map(StorePlace::from);
+        StoreBody { id, place }
+    };
+    let items = stores.into_iter().map(place).collect();
     Ok(JsonBody(Page { items, next }))
 }
 
@@ -136,6 +147,25 @@ pub struct StoreBody {
     /// Such as `s-bandra`.
     #[schema(value_type = String)]
     pub id: Key,
+    /// What it is called, where it is and whether it takes orders, once that has been said.
+    #[serde(flatten)]
+    pub place: Option<StorePlace>,
+}
+
+/// Where a store is and whether it takes orders.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StorePlace {
+    /// What it is called.
+    pub name: String,
+    /// Latitude in degrees.
+    pub lat: f64,
+    /// Longitude in degrees.
+    pub lng: f64,
+    /// Whether it takes orders now.
+    pub open: bool,
+    /// Until when that stays so, in milliseconds since the Unix epoch, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
 }
 
 /// A product and what a store has of it.
@@ -191,6 +221,13 @@ pub struct SupplyLine {
     pub sku: String,
     /// Pieces, 1 to 1,000,000.
     pub quantity: u32,
+}
+
+impl From<Listed> for StorePlace {
+    fn from(listed: Listed) -> Self {
+        let (lat, lng) = listed.position.degrees();
+        Self { name: listed.name, lat, lng, open: listed.open, until_ms: listed.until.map(|at| at.0) }
+    }
 }
 
 impl StockLevel {

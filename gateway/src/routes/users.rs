@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json as JsonBody, Router};
+use nakku_actors::position::Position;
 use nakku_actors::user::command::{Address, Profile, Role};
 use nakku_actors::user::{Command, Reply, User};
 use nakku_cluster::{Key, Ref};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
+use super::location::optional_position;
 use crate::auth::Caller;
 use crate::edge::Edge;
 use crate::extract::{Json, Path};
@@ -44,9 +46,10 @@ pub async fn add_address(
     caller: Caller,
     Json(body): Json<NewAddress>,
 ) -> Result<(StatusCode, JsonBody<AddressBody>), Problem> {
-    let NewAddress { id, label, line, city, pin_code } = body;
+    let NewAddress { id, label, line, city, pin_code, lat, lng } = body;
+    let position = optional_position(lat, lng)?;
     let id = id.unwrap_or_else(|| format!("a-{:016x}", rand::random::<u64>()));
-    let address = Address { label, line, city, pin_code };
+    let address = Address { label, line, city, pin_code, position };
     let command = Command::AddAddress { id: id.clone(), address: address.clone() };
     ask(&edge, &context, &caller, command).await?;
     Ok((StatusCode::CREATED, JsonBody(AddressBody::new(id, address))))
@@ -102,6 +105,12 @@ pub struct AddressBody {
     pub city: String,
     /// Postal index number.
     pub pin_code: String,
+    /// Latitude in degrees, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lat: Option<f64>,
+    /// Longitude in degrees, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lng: Option<f64>,
 }
 
 /// An address to be added.
@@ -124,6 +133,14 @@ pub struct NewAddress {
     /// Six digits, the first not 0.
     #[schema(example = "400050")]
     pub pin_code: String,
+    /// Latitude in degrees, if it is known; a longitude goes with it.
+    #[serde(default)]
+    #[schema(example = 19.0544)]
+    pub lat: Option<f64>,
+    /// Longitude in degrees.
+    #[serde(default)]
+    #[schema(example = 72.8267)]
+    pub lng: Option<f64>,
 }
 
 fn home() -> String {
@@ -147,8 +164,9 @@ impl UserBody {
 
 impl AddressBody {
     fn new(id: String, address: Address) -> Self {
-        let Address { label, line, city, pin_code } = address;
-        Self { id, label, line, city, pin_code }
+        let Address { label, line, city, pin_code, position } = address;
+        let (lat, lng) = position.map(Position::degrees).unzip();
+        Self { id, label, line, city, pin_code, lat, lng }
     }
 }
 

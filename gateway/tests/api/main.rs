@@ -7,12 +7,14 @@
 //! - `access`: tokens, roles, what belongs to others
 //! - `analytics`: what was sold
 //! - `staff`: catalogue and stock
+//! - `locations`: places of stores, zones, terms, riders
 //! - `operation`: health, documents, limits, draining
 //! - `sharing`: what several gateways share, with and without Redis
 
 mod access;
 mod analytics;
 mod bad_input;
+mod locations;
 mod operation;
 mod orders;
 #[path = "../redis/server.rs"]
