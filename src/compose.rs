@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nakku_actors::notification::mailer::{LogMailer, NoMailer};
+use nakku_cluster::events::kafka::{KafkaSecurity, KafkaSettings, SaslMechanism};
 use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::{LinkCredits, TlsFiles};
 use nakku_cluster::membership::Roles;
@@ -24,7 +25,7 @@ use nakku_gateway::{Admin, Gateway, ServicePorts};
 use crate::cli::outcome::Wrong;
 use crate::mail::SmtpMailer;
 use crate::settings::Settings;
-use crate::settings::tree::Tls;
+use crate::settings::tree::{self, Tls};
 
 /// A node with everything that it listens on.
 #[derive(Debug)]
@@ -174,6 +175,7 @@ fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
             batch_max: settings.journal.batch_max,
         },
         journal_keep_rows: (settings.journal.keep_rows > 0).then_some(settings.journal.keep_rows),
+        kafka: kafka_settings(settings),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -191,6 +193,33 @@ fn gateway_address(settings: &Settings) -> Option<String> {
     let links = settings.advertised().unwrap_or_else(|| settings.listen.links.to_string());
     let host = links.rsplit_once(':').map_or(links.as_str(), |(host, _)| host);
     Some(format!("{host}:{}", listen.port()))
+}
+
+/// Nothing when events stay within the cluster.
+fn kafka_settings(settings: &Settings) -> Option<KafkaSettings> {
+    let kafka = &settings.kafka;
+    (!kafka.brokers.is_empty()).then(|| KafkaSettings {
+        brokers: kafka.brokers.clone(),
+        security: match kafka.security {
+            tree::KafkaSecurity::Plaintext => KafkaSecurity::Plaintext,
+            tree::KafkaSecurity::Ssl => KafkaSecurity::Tls,
+            tree::KafkaSecurity::SaslPlaintext => KafkaSecurity::SaslPlaintext,
+            tree::KafkaSecurity::SaslSsl => KafkaSecurity::SaslTls,
+        },
+        mechanism: match kafka.mechanism {
+            tree::KafkaMechanism::Plain => SaslMechanism::Plain,
+            tree::KafkaMechanism::ScramSha256 => SaslMechanism::ScramSha256,
+            tree::KafkaMechanism::ScramSha512 => SaslMechanism::ScramSha512,
+        },
+        username: kafka.username.clone(),
+        password: kafka.password.clone(),
+        authority: (!kafka.ca.is_empty()).then(|| PathBuf::from(&kafka.ca)),
+        topic_prefix: kafka.topic_prefix.clone(),
+        partitions: kafka.partitions,
+        replication: kafka.replication,
+        retention: Duration::from_millis(kafka.retention_ms),
+        create_topics: kafka.create_topics,
+    })
 }
 
 /// How the services are divided, and the addresses of the servers that it names. The names follow from the setting

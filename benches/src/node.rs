@@ -42,6 +42,7 @@ pub async fn start(name: &str, roles: &[&str], database_url: &str, services: Vec
         runtime: RuntimeSettings { passivate_after: NEVER, loaded_max: LOADED_MAX, ..RuntimeSettings::default() },
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        kafka: None,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     Node::start(settings, services, Vec::new()).await.map_err(|error| BenchError::failed("starting a node", error))

@@ -75,6 +75,24 @@ static CONSUMED: LazyLock<IntCounterVec> =
 static DEAD_LETTERS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("nakku_events_dead_lettered_total", "Events that were set aside.", &["group"]));
 
+static EVENT_GAPS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "nakku_events_gaps_total",
+        "Batches of events that were left alone because an earlier event was missing; they come again after it.",
+        &["group"],
+    )
+});
+static EVENTS_STUCK: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "nakku_events_stuck",
+        "Source shards that have lacked an event for a minute while newer ones arrived.",
+        &["group"],
+    )
+});
+static CONSUMER_LAG: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("nakku_kafka_consumer_lag", "Messages of this node's partitions behind the committed offsets.", &["group"])
+});
+
 pub(crate) fn committed(store: &Arc<dyn Store>, commands: usize, rows: usize, took: Duration) {
     COMMITS.with_label_values(&["committed"]).inc();
     COMMANDS.with_label_values(&[store.location()]).inc_by(commands as u64);
@@ -145,6 +163,18 @@ pub(crate) fn consumed(group: &str, count: usize) {
 
 pub(crate) fn dead_lettered(group: &str) {
     DEAD_LETTERS.with_label_values(&[group]).inc();
+}
+
+pub(crate) fn event_gap(group: &str) {
+    EVENT_GAPS.with_label_values(&[group]).inc();
+}
+
+pub(crate) fn events_stuck(group: &str, shards: usize) {
+    EVENTS_STUCK.with_label_values(&[group]).set(i64::try_from(shards).unwrap_or(i64::MAX));
+}
+
+pub(crate) fn consumer_lag(group: &str, messages: i64) {
+    CONSUMER_LAG.with_label_values(&[group]).set(messages);
 }
 
 pub(crate) fn link_answered() {

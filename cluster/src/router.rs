@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::error::Failure;
-use crate::events::{self, Envelope, Live, Signal, Spread};
+use crate::events::{self, Envelope, EventSink, Live, Signal, Spread};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::journal::ReplyTo;
@@ -51,6 +51,8 @@ pub(crate) struct NodeRouter {
     /// Asks that wait here for a shard that moves.
     pub held: Semaphore,
     pub ready: watch::Receiver<bool>,
+    /// Where events go when not straight to the consumers of this cluster.
+    pub broker: Option<Arc<dyn EventSink>>,
     pub tables: HashMap<String, StateTable>,
 }
 

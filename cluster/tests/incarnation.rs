@@ -64,6 +64,7 @@ fn settings(folder: &Folder) -> NodeSettings {
         runtime: RuntimeSettings::default(),
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        kafka: None,
         version: "test".into(),
     }
 }

@@ -46,6 +46,11 @@ pub const ROLES: &[&str] = &[
     "analytics",
 ];
 
+/// How connections to brokers can be protected, by Kafka's names.
+const KAFKA_SECURITY: &[&str] = &["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
+/// By which a user can log in there.
+const KAFKA_MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
 /// The setting of a name.
 pub fn find(name: &str) -> Option<&'static Setting> {
     TABLE.iter().find(|setting| setting.name == name)
@@ -158,6 +163,28 @@ pub const TABLE: &[Setting] = &[
         transaction."),
     setting("journal.keep_rows", at_least(0), "0", "How many of its newest rows a shard's journal keeps, once they \
         are not needed any more; 0 keeps all."),
+
+    setting("kafka.brokers", Kind::Texts, "", "HOST:PORT of some of Kafka's brokers. Events go there, and consumers \
+        read from there. Empty feeds the consumers of this cluster from the journals, without a broker. The same on \
+        all nodes."),
+    setting("kafka.security", Kind::Choice(KAFKA_SECURITY), "plaintext", "How connections to brokers are protected. \
+        Other than plaintext needs a program built with --features kafka-tls."),
+    setting("kafka.mechanism", Kind::Choice(KAFKA_MECHANISMS), "SCRAM-SHA-512", "How kafka.username and \
+        kafka.password are shown to brokers, where kafka.security has SASL."),
+    setting("kafka.username", Kind::Text, "", "Who this cluster is to the brokers, where kafka.security has SASL."),
+    setting("kafka.password", Kind::Secret, "", "And the proof."),
+    setting("kafka.ca", Kind::Text, "", "File of the certificates that sign the brokers' certificates (PEM). Empty \
+        takes those that the system trusts."),
+    setting("kafka.topic_prefix", Kind::Text, "nakku.", "What the names of topics begin with; the service follows, as \
+        in nakku.order. With another one the consumer groups begin with it as well."),
+    setting("kafka.partitions", between(1, 10_000), "12", "Partitions of topics that are created. A topic's number may \
+        only be raised while all its events are consumed and no node runs."),
+    setting("kafka.replication", between(1, 100), "3", "Replicas of topics that are created; at most as many as there \
+        are brokers. From three on an event must be on two of them."),
+    setting("kafka.retention_ms", at_least(60_000), "604800000", "How long topics that are created keep events, in \
+        milliseconds: so long at most may a consumer be away."),
+    setting("kafka.create_topics", Kind::Switch, "true", "Whether topics that are missing are created. If not, a node \
+        says at its start which are missing and how to create them."),
 
     setting("http.body_bytes_max", at_least(1_024), "65536", "The largest request body, in bytes."),
     setting("http.request_timeout_ms", at_least(100), "10000", "How long a request may take in all, in milliseconds."),

@@ -28,6 +28,8 @@ pub struct Settings {
     pub entities: Entities,
     /// How commits are made.
     pub journal: Journal,
+    /// Where events go.
+    pub kafka: Kafka,
     /// Limits of the API.
     pub http: Http,
     /// How fast requests may come.
@@ -148,6 +150,50 @@ pub struct Journal {
     pub batch_max: usize,
     pub queue_max: usize,
     pub keep_rows: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    pub brokers: Vec<String>,
+    pub security: KafkaSecurity,
+    pub mechanism: KafkaMechanism,
+    pub username: String,
+    pub password: String,
+    pub ca: String,
+    pub topic_prefix: String,
+    pub partitions: u16,
+    pub replication: u16,
+    pub retention_ms: u64,
+    pub create_topics: bool,
+}
+
+/// How connections to brokers are protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KafkaSecurity {
+    /// Not at all.
+    Plaintext,
+    /// TLS.
+    Ssl,
+    /// User and password.
+    SaslPlaintext,
+    /// User and password over TLS.
+    SaslSsl,
+}
+
+/// How user and password are shown to brokers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum KafkaMechanism {
+    /// As they are.
+    #[serde(rename = "PLAIN")]
+    Plain,
+    /// RFC 5802 with SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// RFC 5802 with SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -53,6 +53,7 @@ pub async fn start(name: &str) -> Only {
         runtime: nakku_cluster::runtime::RuntimeSettings::default(),
         journal: nakku_cluster::journal::JournalSettings::default(),
         journal_keep_rows: None,
+        kafka: None,
         version: "test".into(),
     };
     let node = Node::start(settings, services, vec![Arc::new(SimulatedCard::default())]).await;

@@ -7,7 +7,8 @@
 //! - `envelope`: one event as it travels, a CloudEvent
 //! - `outbox`: committed rows on their way
 //! - `publisher`: takes them to a sink, in order, and remembers how far
-//! - `sink`: where they go; `local`: straight to the consumers of this cluster
+//! - `sink`: where they go; `local`: straight to the consumers of this cluster; `kafka`: to a
+//!   broker, and from there
 //! - `live`: what happens, as it happens, for those who watch
 //! - `feed`: hands events to an intake, with patience and dead letters
 //! - `intake`: the entity that consumes one source shard, once for all services that consume
@@ -15,6 +16,7 @@
 mod envelope;
 mod feed;
 pub mod intake;
+pub mod kafka;
 pub mod live;
 mod local;
 mod outbox;

@@ -49,7 +49,7 @@ struct Position {
     term: u64,
     /// Everything up to this row is published.
     seq: u64,
-    /// The last row up to there that was a public event.
+    /// The last row up to there that was an event on the service's topic.
     published: u64,
     /// What the database knows.
     recorded: u64,
@@ -139,8 +139,8 @@ impl Publisher {
                 let Some(event) = of_row(&self.on.runtime, &self.on.databases, *shard, row, at.published) else {
                     continue;
                 };
+                at = Position { seq: row.seq, published: behind(&event, at.published), ..at };
                 events.push(event);
-                at = Position { seq: row.seq, published: row.seq, ..at };
                 reached.push(at);
             }
             steps.push((*shard, position, reached, Position { published: at.published, ..end }));
@@ -265,8 +265,8 @@ impl Replay for Publishing {
             let mut events = Vec::new();
             for row in rows.iter().take_while(|row| row.seq < before) {
                 if let Some(event) = of_row(&self.runtime, &self.databases, shard, row, published) {
+                    published = behind(&event, published);
                     events.push(event);
-                    published = row.seq;
                 }
             }
             feeder.feed(&events, true).await?;
@@ -285,6 +285,12 @@ pub(crate) fn of_row(
 ) -> Option<Envelope> {
     let event = public(runtime, shard, row)?;
     Some(Envelope::new(shard.service, databases.incarnation(shard), row, event, previous))
+}
+
+/// The predecessor of the event after this one. What goes to another topic is missed by nobody who reads that
+/// of the service.
+fn behind(event: &Envelope, previous: u64) -> u64 {
+    if event.topic.is_some() { previous } else { event.sequence }
 }
 
 /// What the outside is told of a row.

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::databases::{Databases, Server};
+use crate::events::kafka::{Kafka, KafkaError};
 use crate::events::{self, EventSink, Feeder, LocalSink, Outboxes, Publishing, Spread};
 use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
@@ -41,6 +42,8 @@ pub use settings::NodeSettings;
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long events gather before the consumers of this cluster are fed without a broker.
 const LOCAL_LINGER: Duration = Duration::from_millis(100);
+/// How long they gather before they go to a broker.
+const KAFKA_LINGER: Duration = Duration::from_millis(5);
 /// How long a drain waits for the others to take over.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -77,6 +80,9 @@ pub enum NodeError {
         /// The highest that is remembered.
         known: u64,
     },
+    /// Kafka can't be used as the settings say.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
     /// A setting can't be used.
     #[error("{0}")]
     Setting(String),
@@ -105,6 +111,7 @@ pub struct Node {
     progress: watch::Receiver<Progress>,
     ready: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    kafka: Option<Kafka>,
 }
 
 impl Node {
@@ -132,6 +139,11 @@ impl Node {
         let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
         let used = migrate(&settings, &own, &stores).await?;
         let incarnations = Arc::new(Incarnations::agree(Arc::clone(&agreed), used).await?);
+        // Before it joins: what is wrong with the settings is known before anybody counts on this node.
+        let kafka = match &settings.kafka {
+            Some(kafka) => Some(Kafka::connect(kafka, &settings.name, own.iter().copied()).await?),
+            None => None,
+        };
 
         let listen = free_port(settings.link_listen).await?;
         let link_address = settings.link_advertise.clone().unwrap_or_else(|| listen.to_string());
@@ -168,6 +180,7 @@ impl Node {
             membership: OnceLock::from(Arc::clone(&membership)),
             held: Semaphore::new(settings.runtime.held_max),
             ready: ready.subscribe(),
+            broker: kafka.as_ref().map(Kafka::sink),
             tables: tables.map(|one| (one.kind().to_string(), one.table())).collect(),
         });
         let weak = Arc::downgrade(&router);
@@ -192,11 +205,7 @@ impl Node {
             taken,
         )
         .await?;
-        let weak = Arc::downgrade(&(router.clone() as Arc<dyn Router>));
-        let consumers = services.iter().flat_map(|service| &service.consumers);
-        let feeders = consumers.map(|consumer| Feeder { consumer: *consumer, router: weak.clone() }).collect();
         let publishing = Publishing { runtime: Arc::clone(&runtime), databases: Arc::clone(&databases) };
-        let sink: Arc<dyn EventSink> = Arc::new(LocalSink::new(feeders, Arc::new(publishing.clone())));
         let mut tasks = vec![
             handoff,
             incarnations.watch(),
@@ -205,10 +214,25 @@ impl Node {
             tokio::spawn(follow_view(Arc::clone(&membership), Arc::clone(&links))),
             tokio::spawn(follow_suspicions(Arc::clone(&membership), Arc::clone(&links))),
         ];
+        let weak = Arc::downgrade(&(router.clone() as Arc<dyn Router>));
+        let feeders = |services: &[&Service]| -> Vec<Feeder> {
+            let consumers = services.iter().flat_map(|service| &service.consumers);
+            consumers.map(|consumer| Feeder { consumer: *consumer, router: weak.clone() }).collect()
+        };
+        let (sink, linger): (Arc<dyn EventSink>, _) = match &kafka {
+            Some(kafka) => {
+                tasks.extend(kafka.consume(feeders(&own)).await?);
+                (kafka.sink(), KAFKA_LINGER)
+            }
+            None => {
+                let all: Vec<&Service> = services.iter().collect();
+                (Arc::new(LocalSink::new(feeders(&all), Arc::new(publishing.clone()))), LOCAL_LINGER)
+            }
+        };
         tasks.extend(
-            own.iter().map(|service| events::start(service.name, publishing.clone(), Arc::clone(&sink), LOCAL_LINGER)),
+            own.iter().map(|service| events::start(service.name, publishing.clone(), Arc::clone(&sink), linger)),
         );
-        let this = Self { router, membership, links, progress, ready, tasks };
+        let this = Self { router, membership, links, progress, ready, tasks, kafka };
         this.serve().await?;
         Ok(this)
     }
@@ -280,6 +304,9 @@ impl Node {
         self.links.stop().await;
         for task in &self.tasks {
             task.abort();
+        }
+        if let Some(kafka) = &self.kafka {
+            kafka.left().await;
         }
     }
 }

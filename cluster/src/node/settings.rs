@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::events::kafka::KafkaSettings;
 use crate::journal::JournalSettings;
 use crate::link::{LinkCredits, LinkSettings, TlsFiles};
 use crate::membership::{MembershipSettings, NodeId, Roles};
@@ -45,6 +46,8 @@ pub struct NodeSettings {
     pub journal: JournalSettings,
     /// How many of its newest rows a shard's journal keeps; all of them when nothing is set.
     pub journal_keep_rows: Option<u64>,
+    /// Where events go; without it the consumers of this cluster are fed from the journals.
+    pub kafka: Option<KafkaSettings>,
     /// The program's version, for the others to know.
     pub version: String,
 }

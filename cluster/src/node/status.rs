@@ -50,7 +50,7 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
     }
 }
 
-/// Asks every database for a trifle, side by side.
+/// Asks every database for a trifle, and the broker, side by side.
 async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
     let checks = router.databases.all().map(|(name, server)| async move {
         let began = std::time::Instant::now();
@@ -68,5 +68,20 @@ async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
             error: outcome.err(),
         }
     });
-    futures::future::join_all(checks).await
+    let (mut dependencies, broker) = futures::join!(futures::future::join_all(checks), broker(router));
+    dependencies.extend(broker);
+    dependencies
+}
+
+async fn broker(router: &NodeRouter) -> Option<Dependency> {
+    let sink = router.broker.as_ref()?;
+    let began = std::time::Instant::now();
+    let outcome = sink.check().await;
+    Some(Dependency {
+        name: "kafka".to_owned(),
+        location: sink.location().to_owned(),
+        up: outcome.is_ok(),
+        latency_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        error: outcome.err().map(|error| error.0),
+    })
 }

@@ -54,6 +54,7 @@ async fn start() -> Node {
         runtime: RuntimeSettings::default(),
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        kafka: None,
         version: "test".into(),
     };
     Node::start(settings, sample::services(), Vec::new()).await.expect("the node starts")

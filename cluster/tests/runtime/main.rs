@@ -78,6 +78,7 @@ async fn start() -> Node {
         },
         journal: nakku_cluster::journal::JournalSettings::default(),
         journal_keep_rows: None,
+        kafka: None,
         version: "test".into(),
     };
     Node::start(settings, vec![sample::service()], vec![Arc::new(Oracle)]).await.expect("the node starts")

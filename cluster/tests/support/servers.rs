@@ -25,6 +25,68 @@ pub fn mysql_url() -> &'static str {
     URL.get_or_init(|| from_environment_or_script("mysql"))
 }
 
+/// A Kafka of three brokers for this test process.
+pub fn kafka() -> &'static Kafka {
+    static KAFKA: OnceLock<Kafka> = OnceLock::new();
+    KAFKA.get_or_init(|| Kafka::from_environment_or_script("kafka"))
+}
+
+/// An older Kafka, of one broker, with ZooKeeper.
+pub fn kafka_zookeeper() -> &'static Kafka {
+    static KAFKA: OnceLock<Kafka> = OnceLock::new();
+    KAFKA.get_or_init(|| Kafka::from_environment_or_script("kafka-zookeeper"))
+}
+
+/// Brokers, and the folder with Kafka's own tools.
+#[derive(Debug)]
+pub struct Kafka {
+    pub brokers: String,
+    pub bin: PathBuf,
+    /// Has a folder for each broker: `node-1` and on.
+    pub folder: PathBuf,
+}
+
+impl Kafka {
+    fn from_environment_or_script(kind: &str) -> Self {
+        let name = format!("NAKKU_TEST_{}", kind.to_uppercase().replace('-', "_"));
+        let names = ["URL", "BIN", "DIR"].map(|part| format!("{name}_{part}"));
+        let values = names.clone().map(|name| std::env::var(name).unwrap_or_default());
+        let [brokers, bin, folder] = if values.iter().any(String::is_empty) {
+            // One line with all of them, the first of which has commas itself.
+            let line = start_for_this_process(kind, &names.join(";$"));
+            let mut parts = line.split(';').map(ToOwned::to_owned);
+            names.map(|name| parts.next().unwrap_or_else(|| panic!("the script did not name {name}")))
+        } else {
+            values
+        };
+        Self { brokers, bin: bin.into(), folder: folder.into() }
+    }
+
+    /// The process of a broker.
+    pub fn pid(&self, node: u32) -> i32 {
+        let file = self.folder.join(format!("node-{node}/pid"));
+        let text = std::fs::read_to_string(file).expect("a file with the process's id");
+        text.trim().parse().expect("a number")
+    }
+
+    /// Starts a broker again that was killed, and returns when it answers.
+    pub fn restart(&self, node: u32) {
+        let folder = self.folder.join(format!("node-{node}"));
+        let status = Command::new(script()).arg("restart").arg(folder).stdout(Stdio::null()).status();
+        assert!(status.expect("deploy/servers/run can be started").success(), "broker {node} does not start again");
+    }
+
+    /// Runs one of Kafka's own tools, such as `kafka-topics --list`, and returns what it prints.
+    pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.bin.join(name));
+        let output = command.args(["--bootstrap-server", &self.brokers]).args(arguments).output();
+        let output = output.expect("Kafka's tools can be started");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{name} {arguments:?}: {printed} {}", String::from_utf8_lossy(&output.stderr));
+        printed
+    }
+}
+
 /// The script that starts servers.
 pub fn script() -> PathBuf {
     let mut folder = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -92,6 +92,7 @@ async fn open() -> Shop {
         runtime: RuntimeSettings::default(),
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        kafka: None,
         version: "test".into(),
     };
     let card = Arc::new(SimulatedCard::default());

@@ -1,0 +1,234 @@
+//! Publishes; an event counts as taken when every replica in sync has it.
+//!
+//! A round's events are handed to one idempotent producer in their order and all of them are waited for, so
+//! that nothing of a round is under way when the next one begins. Should an event fail and a later one of the
+//! same shard arrive, the publisher sends both again; consumers leave alone what lacks its predecessor.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+use tokio::time::Instant;
+
+use super::KafkaError;
+use super::client::{self, Quiet};
+use super::health::Health;
+use super::settings::KafkaSettings;
+use super::topics::Topics;
+use crate::events::Envelope;
+use crate::events::sink::{EventSink, SinkError};
+
+/// After so long an event counts as not delivered. A broker that dies can hold writes up for 9 s before the
+/// others go on without it.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(15);
+/// Events that wait in this process for the brokers, of all services.
+const QUEUE_MAX: &str = "50000";
+/// And their bytes, in KiB.
+const QUEUE_KIB_MAX: &str = "65536";
+/// Pause when that much waits already.
+const PAUSE_FULL: Duration = Duration::from_millis(5);
+/// How long a question for the status may take.
+const CHECK_PATIENCE: Duration = Duration::from_millis(700);
+
+/// What the payload is.
+const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+/// See the module.
+pub(crate) struct KafkaSink {
+    settings: KafkaSettings,
+    config: ClientConfig,
+    topics: Arc<Topics>,
+    /// Replaced when it has failed for good.
+    producer: Mutex<FutureProducer<Quiet>>,
+    health: Arc<Health>,
+    location: String,
+}
+
+impl KafkaSink {
+    pub(super) fn new(
+        settings: &KafkaSettings,
+        node: &str,
+        topics: Arc<Topics>,
+        health: Arc<Health>,
+    ) -> Result<Self, KafkaError> {
+        let mut config = client::config(settings, node);
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "lz4")
+            // The publisher gathers by itself.
+            .set("linger.ms", "1")
+            .set("delivery.timeout.ms", DELIVERY_PATIENCE.as_millis().to_string())
+            .set("queue.buffering.max.messages", QUEUE_MAX)
+            .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX);
+        let producer = FutureProducer::from_config_and_context(&config, Quiet);
+        let producer = Mutex::new(producer.map_err(|error| KafkaError::Client(error.to_string()))?);
+        let location = settings.brokers.join(",");
+        Ok(Self { settings: settings.clone(), config, topics, producer, health, location })
+    }
+
+    /// Delivers one message that is no event of a shard.
+    pub(super) async fn deliver(
+        &self,
+        topic: &str,
+        partition: u32,
+        key: &str,
+        payload: &[u8],
+    ) -> Result<(), SinkError> {
+        let partitions = self.topics.partitions(topic).await.map_err(|error| SinkError(error.to_string()))?;
+        let delivery = self.enqueue(topic, partition % partitions, key, payload).await;
+        self.delivered(topic, delivery).await
+    }
+
+    async fn enqueue(
+        &self,
+        topic: &str,
+        partition: u32,
+        key: &str,
+        payload: &[u8],
+    ) -> Result<DeliveryFuture, ClientError> {
+        let header = Header { key: "content-type", value: Some(CONTENT_TYPE) };
+        let mut record = FutureRecord::to(topic)
+            .partition(i32::try_from(partition).unwrap_or(0))
+            .key(key)
+            .payload(payload)
+            .headers(OwnedHeaders::new_with_capacity(1).insert(header));
+        let until = Instant::now() + DELIVERY_PATIENCE;
+        loop {
+            match self.producer().send_result(record) {
+                Ok(delivery) => return Ok(delivery),
+                Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < until => {
+                    record = again;
+                    tokio::time::sleep(PAUSE_FULL).await;
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    async fn delivered(&self, topic: &str, delivery: Result<DeliveryFuture, ClientError>) -> Result<(), SinkError> {
+        let error = match delivery {
+            Err(error) => error,
+            Ok(delivery) => match delivery.await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err((error, _))) => error,
+                // The producer has been replaced.
+                Err(_) => ClientError::Canceled,
+            },
+        };
+        if let Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition,
+        ) = error.rdkafka_error_code()
+        {
+            self.topics.forget(topic);
+        }
+        Err(SinkError(format!("{topic}: {error}")))
+    }
+
+    fn producer(&self) -> FutureProducer<Quiet> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A producer that has failed for good takes nothing any more.
+    fn replace_if_fatal(&self) {
+        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((code, reason)) = producer.client().fatal_error() else { return };
+        tracing::warn!(%code, reason, "kafka's producer failed for good; a new one takes its place");
+        match FutureProducer::from_config_and_context(&self.config, Quiet) {
+            Ok(new) => {
+                let failed = std::mem::replace(&mut *producer, new);
+                // Its end waits for its thread.
+                std::thread::spawn(move || drop(failed));
+            }
+            Err(error) => tracing::error!(%error, "kafka's producer can't be made"),
+        }
+    }
+
+    async fn partitions(&self, events: &[Envelope]) -> HashMap<String, Result<u32, SinkError>> {
+        let mut partitions = HashMap::new();
+        for topic in events.iter().map(|event| self.topic(event)) {
+            if !partitions.contains_key(&topic) {
+                let known = self.topics.partitions(&topic).await.map_err(|error| SinkError(error.to_string()));
+                partitions.insert(topic, known);
+            }
+        }
+        partitions
+    }
+
+    fn topic(&self, event: &Envelope) -> String {
+        match &event.topic {
+            Some(topic) => self.settings.topic_named(topic),
+            None => self.settings.topic(&event.service),
+        }
+    }
+}
+
+#[async_trait]
+impl EventSink for KafkaSink {
+    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), SinkError>> {
+        let partitions = self.partitions(events).await;
+        let mut failed: HashSet<u32> = HashSet::new();
+        let mut deliveries = Vec::with_capacity(events.len());
+        for event in events {
+            let topic = self.topic(event);
+            // What follows an event that was not even sent would only have to be sent again.
+            let delivery = match &partitions[&topic] {
+                Err(error) => Err(error.clone()),
+                Ok(_) if failed.contains(&event.shard) => Err(SinkError("an event before it was not sent".into())),
+                Ok(partitions) => {
+                    let payload = serde_json::to_vec(event).map_err(|error| SinkError(error.to_string()));
+                    match payload {
+                        Err(error) => Err(error),
+                        Ok(payload) => {
+                            let partition = event.shard % partitions;
+                            Ok(self.enqueue(&topic, partition, &event.subject, &payload).await)
+                        }
+                    }
+                }
+            };
+            if !matches!(delivery, Ok(Ok(_))) {
+                failed.insert(event.shard);
+            }
+            deliveries.push((topic, delivery));
+        }
+        let mut results = Vec::with_capacity(events.len());
+        for (topic, delivery) in deliveries {
+            results.push(match delivery {
+                Err(error) => Err(error),
+                Ok(delivery) => self.delivered(&topic, delivery).await,
+            });
+        }
+        let service = events.first().map_or("", |event| &event.service);
+        let whom = format!("publishing of {service}");
+        match results.iter().find_map(|result| result.as_ref().err()) {
+            None => self.health.fine(&whom),
+            Some(error) => {
+                self.health.trouble(&whom, error.0.clone());
+                self.replace_if_fatal();
+            }
+        }
+        results
+    }
+
+    async fn check(&self) -> Result<(), SinkError> {
+        self.topics.reachable(CHECK_PATIENCE).await.map_err(|error| SinkError(error.to_string()))?;
+        self.health.troubles().map_or(Ok(()), |troubles| Err(SinkError(troubles)))
+    }
+
+    fn location(&self) -> &str {
+        &self.location
+    }
+}
+
+impl std::fmt::Debug for KafkaSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("KafkaSink").field(&self.location).finish()
+    }
+}
