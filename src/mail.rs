@@ -61,8 +61,7 @@ impl Provider for SmtpMailer {
 
     async fn call(&self, idempotency_key: &str, request: &[u8]) -> Result<Vec<u8>, ProviderError> {
         let unavailable = |cause: String| ProviderError::Unavailable { provider: MAILER, cause };
-        let request: MailRequest =
-            serde_json::from_slice(request).map_err(|error| unavailable(error.to_string()))?;
+        let request: MailRequest = serde_json::from_slice(request).map_err(|error| unavailable(error.to_string()))?;
         let answer = match self.message(idempotency_key, &request) {
             Err(reason) => MailAnswer::Refused { reason },
             Ok(message) => match self.transport.send(message).await {

@@ -44,12 +44,9 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Decided
                 return Ok(Decision::reply(Reply::Noted));
             };
             let event = match answer {
-                MailAnswer::Sent => Event::Sent {
-                    number,
-                    cause: message.cause.clone(),
-                    template: message.template,
-                    at: context.now,
-                },
+                MailAnswer::Sent => {
+                    Event::Sent { number, cause: message.cause.clone(), template: message.template, at: context.now }
+                }
                 MailAnswer::Refused { reason } => failed(message, reason, context),
             };
             Ok(Decision::event(event, Reply::Noted))

@@ -152,8 +152,7 @@ fn notice(event: &Envelope) -> Result<Option<Said>, String> {
             // Refused at once, the customer has the answer on the screen; a declined card is told by the payment.
             let is_told = data.confirmed || data.code == CancelCode::DeadlinePassed;
             let reason = serde_json::to_value(data.code).ok().and_then(|code| code.as_str().map(str::to_owned));
-            let values =
-                [of_order(&data.order), amount(data.total_minor), ("reason", reason.unwrap_or_default())];
+            let values = [of_order(&data.order), amount(data.total_minor), ("reason", reason.unwrap_or_default())];
             said(data.user, Template::OrderCancelled, &values).filter(|_| is_told)
         }
         order::public::Completed::TYPE => {

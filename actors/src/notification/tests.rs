@@ -134,10 +134,7 @@ fn every_cause_is_told_once_whatever_goes_wrong() {
         let profile = json!({ "reply": "profile", "email": "asha@example.com", "name": "Asha", "roles": ["customer"],
             "store": null, "addresses": [], "registered_at": 1, "last_login_at": null });
         world.stand_in("user.user", Box::new(move |_, _| Answer::Reply(serde_json::to_vec(&profile).unwrap())));
-        world.stand_in(
-            mailer::MAILER,
-            Box::new(|_, _| Answer::Reply(serde_json::to_vec(&MailAnswer::Sent).unwrap())),
-        );
+        world.stand_in(mailer::MAILER, Box::new(|_, _| Answer::Reply(serde_json::to_vec(&MailAnswer::Sent).unwrap())));
         let mut random = Random::new(seed);
         let source = key_of("order", 3);
         let count = 1 + random.below(40);

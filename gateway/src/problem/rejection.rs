@@ -3,6 +3,7 @@
 //! What only other entities can provoke (a seal of another version, a refund too high) is a mistake of the
 //! server when it comes out here.
 
+use nakku_actors::delivery::roster;
 use nakku_actors::order::CancelReason;
 use nakku_actors::user::email;
 use nakku_actors::{cart, delivery, inventory, location, notification, order, payment, product, user};
@@ -22,6 +23,18 @@ impl From<user::Rejection> for Problem {
             TooMany { limit, .. } => Self::new(Code::LimitReached, detail).member("limit", limit),
             LastRole => Self::new(Code::WrongState, detail),
             Invalid { field, .. } => Self::new(Code::InvalidValue, detail).field(field),
+        }
+    }
+}
+
+impl From<roster::Rejection> for Problem {
+    fn from(rejection: roster::Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            roster::Rejection::Occupied { .. } | roster::Rejection::Outdated { .. } => {
+                Self::new(Code::WrongState, detail)
+            }
+            roster::Rejection::Full { limit, .. } => Self::new(Code::LimitReached, detail).member("limit", limit),
         }
     }
 }

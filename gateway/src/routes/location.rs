@@ -76,7 +76,8 @@ pub async fn nearest(
     let within_m = bounded("within_m", query.within_m.unwrap_or(WITHIN_M_DEFAULT), 0, WITHIN_M_MAX)?;
     let limit = bounded("limit", query.limit.unwrap_or(NEAREST_DEFAULT), 1, NEAREST_MAX)?;
     let given = optional_position(query.lat, query.lng)?;
-    let roster = edge.cluster.ask(&Ref::<Roster>::new(store.clone()), &roster::Command::Get, context.ask());
+    let roster = Ref::<Roster>::new(store.clone());
+    let roster = edge.cluster.ask(&roster, &roster::Command::Get, context.ask());
     let (known, roster) = futures::join!(listed(&edge, &context, vec![store.clone()]), roster);
     let position = match (given, known?.pop()) {
         (Some(position), _) => position,

@@ -178,12 +178,7 @@ impl MessageBody {
     }
 }
 
-async fn prefer(
-    edge: &Edge,
-    context: &RequestContext,
-    caller: &Caller,
-    command: Command,
-) -> Answer<PreferencesBody> {
+async fn prefer(edge: &Edge, context: &RequestContext, caller: &Caller, command: Command) -> Answer<PreferencesBody> {
     match ask(edge, context, caller, command).await?.reply {
         Reply::Preferences { preferences: Preferences { language, email, muted } } => {
             Ok(JsonBody(PreferencesBody { language, email, muted }))
