@@ -18,7 +18,7 @@ use nakku_cluster::topology::{ServiceTopology, Topology};
 use nakku_cluster::{Cluster, Provider, Service};
 use nakku_gateway::client_address;
 use nakku_gateway::settings::{
-    AdminSettings, GatewaySettings, LimitSettings, RedisSettings, Secret, ServicePortSettings, SharedSettings,
+    AdminSettings, GatewaySettings, LimitSettings, LiveSettings, RedisSettings, Secret, ServicePortSettings, SharedSettings,
 };
 use nakku_gateway::{Admin, Gateway, ServicePorts};
 
@@ -269,6 +269,11 @@ fn gateway_settings(settings: &Settings) -> GatewaySettings {
         request_timeout: Duration::from_millis(http.request_timeout_ms),
         ask_timeout: Duration::from_millis(http.ask_timeout_ms),
         in_flight_max: http.in_flight_max,
+        live: LiveSettings {
+            connections_max: settings.live.connections_max,
+            queue_max: settings.live.queue_max,
+            ..LiveSettings::default()
+        },
         connections_max: http.connections_max,
         header_timeout: Duration::from_millis(http.header_timeout_ms),
         password_hashes_max: auth.password_hashes_max,

@@ -22,6 +22,8 @@ pub enum Scenario {
     Failover,
     /// Memory of loaded idle entities.
     Idle,
+    /// Many WebSockets, and a rider's position from gateway to gateway.
+    Live,
 }
 
 impl Scenario {
@@ -37,6 +39,7 @@ impl Scenario {
         (Self::Checkout, "checkout", "whole checkouts/s over HTTP, 32 clients, and the processor time that they take"),
         (Self::Failover, "failover", "from SIGKILL of an owner to the first answer of its entities"),
         (Self::Idle, "idle", "memory of 200,000 loaded idle entities, next to bare actors"),
+        (Self::Live, "live", "5,000 WebSockets on one gateway node, and a position's time from another to a customer"),
     ];
 
     /// Its name on the command line.

@@ -79,5 +79,6 @@ pub async fn run(arguments: BenchArguments) -> Result<Report, BenchError> {
         Scenario::Failover => scenario::failover::run(&arguments).await,
         Scenario::Ask => scenario::ask::run(&arguments).await,
         Scenario::Idle => scenario::idle::run(&arguments).await,
+        Scenario::Live => scenario::live::run(&arguments).await,
     }
 }

@@ -7,6 +7,7 @@ use nakku_cluster::Cluster;
 use crate::admission::Admission;
 use crate::auth::{Passwords, Tokens};
 use crate::rate_limit::Limits;
+use crate::live::LiveUpdates;
 use crate::settings::GatewaySettings;
 use crate::shared::Shared;
 
@@ -27,12 +28,15 @@ pub struct Edge {
     pub limits: Option<Limits>,
     /// What this gateway shares with the others.
     pub shared: Shared,
+    /// What live connections share.
+    pub live: Arc<LiveUpdates>,
 }
 
 impl Edge {
     /// From settings that have been checked.
     pub fn new(cluster: Cluster, settings: GatewaySettings, shared: Shared) -> Self {
         Self {
+            live: LiveUpdates::new(cluster.clone(), settings.live),
             cluster,
             admission: Admission::new(settings.in_flight_max),
             tokens: Tokens::new(&settings.jwt_secret, settings.access_token_lifetime),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nakku_cluster::Cluster;
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SupervisionEvent};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::edge::Edge;
 use crate::server::{Server, ServerLimits};
@@ -53,6 +54,8 @@ pub struct GatewayStatus {
     pub in_flight: usize,
     /// As many may be.
     pub in_flight_max: usize,
+    /// Live connections that are open.
+    pub live_connections: usize,
     /// Whether it is on its way out.
     pub draining: bool,
 }
@@ -157,11 +160,15 @@ impl Actor for GatewayActor {
                     return Ok(());
                 };
                 state.edge.admission.drain();
+                state.edge.live.drain();
                 tracing::info!(deadline_ms = deadline.as_millis() as u64, "gateway drains");
                 let notice = state.notice;
+                let live = state.edge.live.clone();
+                let end = Instant::now() + deadline;
                 // In a task of its own, so that the actor can be inspected meanwhile.
                 tokio::spawn(async move {
                     let cut = server.drain(notice, deadline).await;
+                    live.stop(end).await;
                     tracing::info!(cut, "gateway drained");
                     let _ = reply.send(cut);
                     myself.stop(None);
@@ -173,6 +180,7 @@ impl Actor for GatewayActor {
                     listen: state.local_address,
                     in_flight: admission.in_flight(),
                     in_flight_max: admission.in_flight_max(),
+                    live_connections: state.edge.live.connections(),
                     draining: admission.is_draining(),
                 });
             }
@@ -198,6 +206,7 @@ impl Actor for GatewayActor {
         if let Some(server) = &state.server {
             server.abort();
         }
+        state.edge.live.abort();
         Ok(())
     }
 }

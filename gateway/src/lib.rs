@@ -12,6 +12,7 @@
 //! - [`trace`]: request id, trace and deadline of a request
 //! - [`extract`]: bodies, paths and queries
 //! - [`routes`]: one file per service
+//! - [`live`]: updates as they happen, by WebSocket and Server-Sent Events
 //! - [`openapi`], [`docs`]: the document and the page to read it
 //! - [`health`], [`service_ports`], [`admin`]: what operators and probes ask
 //! - [`metrics`]: names, labels, help
@@ -26,6 +27,7 @@ pub mod edge;
 pub mod extract;
 pub mod gateway;
 pub mod health;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;

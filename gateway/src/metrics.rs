@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
+};
 
 /// The edge's metrics, in the process's default registry.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::register);
@@ -34,6 +36,12 @@ pub struct Metrics {
     pub redis_operations: IntCounterVec,
     /// Time of operations on Redis that succeeded.
     pub redis_seconds: HistogramVec,
+    /// Live connections that are open, by transport.
+    pub live_connections: IntGaugeVec,
+    /// Messages to live connections, by kind.
+    pub live_messages: IntCounterVec,
+    /// Live connections dropped because they were too slow, by transport.
+    pub live_slow: IntCounterVec,
 }
 
 /// Upper bounds of the buckets of times, in seconds.
@@ -43,7 +51,7 @@ impl Metrics {
     fn register() -> Self {
         let metrics = Self::new().expect("names and labels are fixed and valid");
         let registry = prometheus::default_registry();
-        let collectors: [Box<dyn prometheus::core::Collector>; 12] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.request_seconds.clone()),
             Box::new(metrics.requests_in_flight.clone()),
@@ -56,6 +64,9 @@ impl Metrics {
             Box::new(metrics.redis_up.clone()),
             Box::new(metrics.redis_operations.clone()),
             Box::new(metrics.redis_seconds.clone()),
+            Box::new(metrics.live_connections.clone()),
+            Box::new(metrics.live_messages.clone()),
+            Box::new(metrics.live_slow.clone()),
         ];
         for collector in collectors {
             registry.register(collector).expect("each name is registered once");
@@ -110,6 +121,18 @@ impl Metrics {
             redis_seconds: HistogramVec::new(
                 seconds("nakku_gateway_redis_seconds", "Time of operations on Redis that succeeded"),
                 &["operation"],
+            )?,
+            live_connections: IntGaugeVec::new(
+                Opts::new("nakku_gateway_live_connections", "Live connections that are open"),
+                &["transport"],
+            )?,
+            live_messages: IntCounterVec::new(
+                Opts::new("nakku_gateway_live_messages_total", "Messages to live connections"),
+                &["kind"],
+            )?,
+            live_slow: IntCounterVec::new(
+                Opts::new("nakku_gateway_live_slow_total", "Live connections dropped because they were too slow"),
+                &["transport"],
             )?,
         })
     }

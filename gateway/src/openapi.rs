@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::problem::Code;
-use crate::{health, routes};
+use crate::{health, live, routes};
 
 /// The document.
 pub fn document() -> Value {
@@ -83,6 +83,8 @@ pub async fn serve() -> Response {
         routes::analytics::promise,
         routes::analytics::export::export,
         routes::location::ping,
+        live::upgrade::open,
+        live::stream::events,
         health::health,
         health::ready,
         health::metrics,

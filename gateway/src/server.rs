@@ -185,7 +185,8 @@ async fn serve(
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADER_BYTES_MAX as u32)
         .keep_alive_interval(limits.header_timeout);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let mut connection =
+        std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
     // hyper times a header only once it knows the protocol's version; a silent peer never tells it.
     let mut silence = std::pin::pin!(tokio::time::sleep(limits.header_timeout));
     let mut timing = true;

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 pub use crate::rate_limit::LimitSettings;
 pub use crate::shared::{RedisSettings, SharedSettings};
+pub use crate::live::LiveSettings;
 
 /// The fewest bytes of a secret that signs tokens: the size of the hash (RFC 7518, 3.2).
 pub const JWT_SECRET_BYTES_MIN: usize = 32;
@@ -50,6 +51,8 @@ pub struct GatewaySettings {
     pub limits: LimitSettings,
     /// What it shares with other gateways.
     pub shared: SharedSettings,
+    /// What live connections may take.
+    pub live: LiveSettings,
 }
 
 impl GatewaySettings {
@@ -72,6 +75,7 @@ impl GatewaySettings {
             trusted_proxies: Vec::new(),
             limits: LimitSettings::default(),
             shared: SharedSettings::default(),
+            live: LiveSettings::default(),
         }
     }
 
@@ -90,6 +94,8 @@ impl GatewaySettings {
             ("connections_max", self.connections_max),
             ("password_hashes_max", self.password_hashes_max),
             ("password_hashes_waiting_max", self.password_hashes_waiting_max),
+            ("live.connections_max", self.live.connections_max),
+            ("live.queue_max", self.live.queue_max),
         ];
         let durations = [
             ("access_token_lifetime", self.access_token_lifetime),
@@ -97,6 +103,7 @@ impl GatewaySettings {
             ("request_timeout", self.request_timeout),
             ("ask_timeout", self.ask_timeout),
             ("header_timeout", self.header_timeout),
+            ("live.heartbeat", self.live.heartbeat),
         ];
         let zero = counts.iter().find(|(_, count)| *count == 0).map(|(name, _)| name);
         let zero = zero.or_else(|| durations.iter().find(|(_, time)| time.is_zero()).map(|(name, _)| name));

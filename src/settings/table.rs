@@ -229,6 +229,11 @@ pub const TABLE: &[Setting] = &[
     setting("cache.position_ttl_s", between(1, 86_400), "120", "A rider who has not told a position for so long, in \
         seconds, is nowhere."),
 
+    setting("live.connections_max", at_least(1), "10000", "Live connections (WebSockets and streams of events) that a \
+        gateway keeps open; further ones are refused as overloaded."),
+    setting("live.queue_max", between(1, 65_536), "256", "Messages that may wait for one live client; one that is \
+        slower is told so and dropped."),
+
     setting("auth.jwt_secret", Kind::Secret, "", "Secret that signs access tokens, the same on all nodes; at least \
         32 bytes."),
     setting("auth.access_token_s", between(10, 86_400), "900", "How long an access token is valid, in seconds."),

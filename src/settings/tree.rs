@@ -38,6 +38,8 @@ pub struct Settings {
     pub redis: Redis,
     /// What gateways keep for a short time.
     pub cache: Cache,
+    /// Limits of live updates.
+    pub live: Live,
     /// Tokens.
     pub auth: Auth,
     /// Payments.
@@ -236,6 +238,13 @@ pub struct Cache {
     pub page_ttl_ms: u64,
     pub pages_bytes_max: usize,
     pub position_ttl_s: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    pub connections_max: usize,
+    pub queue_max: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

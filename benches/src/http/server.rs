@@ -27,6 +27,7 @@ pub struct Server {
     pub api: SocketAddr,
     /// Its admin API.
     pub admin: SocketAddr,
+    links: SocketAddr,
     child: Child,
     _data: Folder,
 }
@@ -37,13 +38,32 @@ impl Server {
     /// # Errors
     /// When it does not.
     pub async fn start(executable: &Path, database_url: &str) -> Result<Self, BenchError> {
+        Self::launch(executable, database_url, "bench", &[]).await
+    }
+
+    /// Starts one with these roles in the cluster of another.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub async fn join(executable: &Path, database_url: &str, other: &Self, roles: &str) -> Result<Self, BenchError> {
+        let seed = other.links.to_string();
+        let settings = [("NAKKU_NODE_ROLES", roles), ("NAKKU_NODE_SEED", &seed)];
+        Self::launch(executable, database_url, &format!("bench-{roles}"), &settings).await
+    }
+
+    async fn launch(
+        executable: &Path,
+        database_url: &str,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, BenchError> {
         let data = Folder::new()?;
         let [api, admin, links] = free_addresses()?;
         let mut command = Command::new(executable);
         command
             .arg("node")
             .current_dir(data.path())
-            .env("NAKKU_NODE_NAME", "bench")
+            .env("NAKKU_NODE_NAME", name)
             .env("NAKKU_NODE_DATA", data.path())
             .env("NAKKU_DATABASES_DEFAULT", database_url)
             .env("NAKKU_LISTEN_GATEWAY", api.to_string())
@@ -57,12 +77,13 @@ impl Server {
             .env("NAKKU_PAYMENT_SIMULATED_CARD", "true")
             // Every client here has the same address.
             .env("NAKKU_LIMITS_ENABLED", "false")
-            .env("NAKKU_LOG_LEVEL", "warn");
+            .env("NAKKU_LOG_LEVEL", "warn")
+            .envs(settings.iter().copied());
         for service in SERVICES {
             command.env(format!("NAKKU_SERVICE_PORTS_{}", service.to_uppercase()), "0");
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
-        let mut server = Self { api, admin, child, _data: data };
+        let mut server = Self { api, admin, links, child, _data: data };
         server.ready().await?;
         Ok(server)
     }

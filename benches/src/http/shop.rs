@@ -31,11 +31,19 @@ pub struct Session {
 /// # Errors
 /// When the API refuses.
 pub async fn staff(server: &Server) -> Result<Client, BenchError> {
+    employee(server, STAFF_EMAIL, "admin", None).await
+}
+
+/// Makes a user with a role, at a store or at none, and logs in as such.
+///
+/// # Errors
+/// When the API refuses.
+pub async fn employee(server: &Server, email: &str, role: &str, store: Option<&str>) -> Result<Client, BenchError> {
     let mut admin = Client::new(server.admin).with_token(ADMIN_TOKEN);
-    let body = json!({ "email": STAFF_EMAIL, "name": "Staff", "password": PASSWORD, "roles": ["admin"] });
+    let body = json!({ "email": email, "name": "Staff", "password": PASSWORD, "roles": [role], "store": store });
     admin.json::<Value>("POST", "/admin/v1/users", "", &body.to_string(), &[200, 201]).await?;
     let mut client = Client::new(server.api);
-    let body = json!({ "email": STAFF_EMAIL, "password": PASSWORD });
+    let body = json!({ "email": email, "password": PASSWORD });
     let session: Session = client.json("POST", "/api/v1/auth/login", "", &body.to_string(), &[200]).await?;
     Ok(client.with_token(&session.access_token))
 }

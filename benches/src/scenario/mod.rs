@@ -5,6 +5,7 @@
 //! - [`ask`]: asks from node to node against ractor_cluster's own calls
 //! - [`checkout`]: whole checkouts over HTTP
 //! - [`failover`]: from the death of an owner to the first answer of its entities
+//! - [`live`]: many WebSockets, and a rider's position from gateway to gateway
 //! - [`idle`]: memory of loaded idle entities against bare actors
 
 pub mod ask;
@@ -13,3 +14,4 @@ pub mod failover;
 pub mod hot_item;
 pub mod idle;
 pub mod journal;
+pub mod live;

@@ -37,7 +37,8 @@ const TAG: u8 = b'l';
 /// Something that has just happened.
 #[derive(Clone, Debug)]
 pub enum Live {
-    /// A public event has been committed. Its `previous` is not known here and is 0.
+    /// A public event has been committed. Its `previous` is here the row of the same entity before it, public or
+    /// not; 0 for the first.
     Event(Arc<Envelope>),
     /// Something that is never kept, such as a rider's position.
     Signal(Arc<Signal>),
@@ -79,7 +80,7 @@ impl Spread {
     /// looked at.
     pub(crate) fn committed(&self, rows: &[(&'static str, JournalRow)]) {
         if self.here.receiver_count() > 0 || !self.watching_nodes().is_empty() {
-            // Full means that watchers miss something; they see a gap in the entity's versions.
+            // Full means that watchers miss something; they see a gap in the entity's rows.
             let _ = self.committed.try_send(rows.to_vec());
         }
     }
@@ -183,7 +184,9 @@ async fn spread_rows(
         let Some(spread) = spread.upgrade() else { return };
         let events: Vec<Envelope> = batch
             .iter()
-            .filter_map(|(service, row)| of_row(&runtime, &databases, ShardId { service, number: row.shard }, row, 0))
+            .filter_map(|(service, row)| {
+                of_row(&runtime, &databases, ShardId { service, number: row.shard }, row, row.previous_seq)
+            })
             .collect();
         spread.events(&events);
     }

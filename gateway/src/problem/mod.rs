@@ -92,6 +92,21 @@ impl Problem {
         Self::new(Code::Internal, "an unexpected reply")
     }
 
+    /// As it is written, and counted.
+    pub fn body(self) -> ProblemBody {
+        let entry = self.code.entry();
+        METRICS.problems.with_label_values(&[entry.slug]).inc();
+        ProblemBody {
+            kind: format!("/docs#{}", entry.slug),
+            title: entry.title,
+            status: entry.status,
+            code: self.code,
+            detail: self.detail,
+            advice: entry.advice,
+            members: self.members.map(|members| *members).unwrap_or_default(),
+        }
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.entry().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -100,23 +115,13 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let entry = self.code.entry();
-        METRICS.problems.with_label_values(&[entry.slug]).inc();
         let status = self.status();
-        let body = ProblemBody {
-            kind: format!("/docs#{}", entry.slug),
-            title: entry.title,
-            status: entry.status,
-            code: self.code,
-            detail: self.detail,
-            advice: entry.advice,
-            members: self.members.map(|members| *members).unwrap_or_default(),
-        };
-        let body = serde_json::to_vec(&body).expect("a problem has string keys and serialises");
+        let retry_after = self.retry_after;
+        let body = serde_json::to_vec(&self.body()).expect("a problem has string keys and serialises");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Some(pause) = self.retry_after {
+        if let Some(pause) = retry_after {
             // Whole seconds, and never 0: that would invite an immediate repetition.
             let seconds = pause.as_millis().div_ceil(1000).max(1);
             if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {

@@ -10,7 +10,7 @@ use nakku_actors::delivery::command::{Stage, View};
 use nakku_actors::delivery::rider::command::{Job, JobStage, Presence, View as RiderView};
 use nakku_actors::delivery::rider::{self, Rider};
 use nakku_actors::delivery::{Command, Delivery, Reply};
-use nakku_cluster::{Answered, Key, Ref};
+use nakku_cluster::{Answered, Ask, Key, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -259,7 +259,7 @@ impl DeliveryBody {
 }
 
 impl RiderBody {
-    fn new(view: RiderView, entity_version: u64) -> Self {
+    pub(crate) fn new(view: RiderView, entity_version: u64) -> Self {
         let RiderView { presence, store, job, jobs_ended } = view;
         Self { presence, store, deliveries: job.into_iter().map(JobBody::from).collect(), jobs_ended, entity_version }
     }
@@ -293,10 +293,19 @@ impl Errand {
 
 /// Every command of a delivery is idempotent: repeated, it is answered with how the delivery stands.
 async fn tell(edge: &Edge, context: &RequestContext, delivery: Key, command: Command) -> Answer<DeliveryBody> {
+    Ok(JsonBody(ask_delivery(edge, context.ask(), delivery, command).await?))
+}
+
+/// The delivery of an order as it is now.
+pub(crate) async fn of_order(edge: &Edge, ask_with: Ask, order: &Key) -> Result<DeliveryBody, Problem> {
+    ask_delivery(edge, ask_with, order.clone(), Command::Get).await
+}
+
+async fn ask_delivery(edge: &Edge, ask_with: Ask, delivery: Key, command: Command) -> Result<DeliveryBody, Problem> {
     let target = Ref::<Delivery>::new(delivery.clone());
-    let Answered { reply, entity_version } = edge.cluster.ask(&target, &command, context.ask()).await?;
+    let Answered { reply, entity_version } = edge.cluster.ask(&target, &command, ask_with).await?;
     match reply {
-        Reply::Delivery(view) => Ok(JsonBody(DeliveryBody::new(delivery, view, entity_version))),
+        Reply::Delivery(view) => Ok(DeliveryBody::new(delivery, view, entity_version)),
         other => Err(Problem::unexpected(&other)),
     }
 }

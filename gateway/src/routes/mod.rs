@@ -29,7 +29,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::edge::Edge;
 use crate::problem::{Code, Problem};
-use crate::{admission, docs, health, openapi, rate_limit, trace};
+use crate::{admission, docs, health, live, openapi, rate_limit, trace};
 
 /// What a handler answers with.
 pub type Answer<T> = Result<Json<T>, Problem>;
@@ -87,7 +87,8 @@ pub fn all(edge: Arc<Edge>) -> Router {
         .layer(middleware::from_fn_with_state(edge.settings.body_bytes_max, limit_body))
         .layer(DefaultBodyLimit::max(edge.settings.body_bytes_max))
         .layer(middleware::from_fn_with_state(edge.clone(), rate_limit::limit))
-        .layer(middleware::from_fn_with_state(edge.clone(), admission::admit));
+        .layer(middleware::from_fn_with_state(edge.clone(), admission::admit))
+        .nest("/live", live::routes());
     let open = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

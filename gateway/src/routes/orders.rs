@@ -8,10 +8,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json as JsonBody, Router};
-use nakku_actors::order::state::CUSTOMER;
+use nakku_actors::order::state::{CUSTOMER, Head};
 use nakku_actors::order::{Command, Details, Line, Order, PaymentMethod, Reply, Status, Summary};
 use nakku_actors::user::command::Role;
-use nakku_cluster::{Answered, Ask, Key, Query as Rows, Ref};
+use nakku_cluster::{Answered, Ask, Key, Listed, Query as Rows, Ref};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,20 +42,7 @@ pub async fn list(
     let rows = Rows::new().text(CUSTOMER, caller.0.user().as_str()).after(query.after()?).limit(limit);
     let listed = edge.cluster.list::<Order>(&rows).await?;
     let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
-    let items = listed
-        .into_iter()
-        .filter_map(|row| {
-            let terms = row.head.terms?;
-            Some(OrderEntry {
-                id: row.key,
-                status: row.head.status,
-                store: terms.store,
-                total_minor: terms.total_minor,
-                currency: nakku_actors::money::CURRENCY,
-                placed_at_ms: terms.placed_at.0,
-            })
-        })
-        .collect();
+    let items = listed.into_iter().filter_map(OrderEntry::new).collect();
     Ok(JsonBody(Page { items, next }))
 }
 
@@ -195,6 +182,21 @@ pub struct Cancellation {
     pub reason: String,
 }
 
+impl OrderEntry {
+    /// Nothing for an order that was never placed.
+    pub(crate) fn new(row: Listed<Head>) -> Option<Self> {
+        let terms = row.head.terms?;
+        Some(Self {
+            id: row.key,
+            status: row.head.status,
+            store: terms.store,
+            total_minor: terms.total_minor,
+            currency: nakku_actors::money::CURRENCY,
+            placed_at_ms: terms.placed_at.0,
+        })
+    }
+}
+
 impl OrderBody {
     fn new(details: Details, entity_version: u64) -> Self {
         let Summary { order, status, total_minor, cancelled, cancelling } = details.summary;
@@ -238,7 +240,7 @@ impl From<Line> for OrderLine {
 
 /// The key of an order that the caller may see: an order's key begins with its user's. Anybody else's looks
 /// as if it were not there.
-pub(super) fn own_order(caller: &Caller, order: &str) -> Result<Key, Problem> {
+pub(crate) fn own_order(caller: &Caller, order: &str) -> Result<Key, Problem> {
     let missing = || Problem::new(Code::NotFound, "there is no such order");
     let order = Key::new(order).map_err(|_| missing())?;
     let owner = order.as_str().split_once(".o-").map(|(user, _)| user).ok_or_else(missing)?;
@@ -246,7 +248,7 @@ pub(super) fn own_order(caller: &Caller, order: &str) -> Result<Key, Problem> {
 }
 
 /// An order as it is now.
-pub(super) async fn details(edge: &Edge, ask_with: Ask, order: &Key) -> Result<OrderBody, Problem> {
+pub(crate) async fn details(edge: &Edge, ask_with: Ask, order: &Key) -> Result<OrderBody, Problem> {
     let (details, entity_version) = full(edge, ask_with, order).await?;
     Ok(OrderBody::new(*details, entity_version))
 }

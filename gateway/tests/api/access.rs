@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{JWT_SECRET, STORE, fresh_key, new_product, on_shop};
 
-fn token(secret: &str, roles: Vec<Role>, expires_in: i64) -> String {
+pub fn token(secret: &str, roles: Vec<Role>, expires_in: i64) -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let claims = Claims {
         iss: "nakku".into(),

@@ -8,6 +8,7 @@
 //! - `analytics`: what was sold
 //! - `staff`: catalogue and stock
 //! - `locations`: places of stores, zones, terms, riders
+//! - `live`: updates as they happen
 //! - `operation`: health, documents, limits, draining
 //! - `sharing`: what several gateways share, with and without Redis
 
@@ -15,6 +16,7 @@ mod access;
 mod analytics;
 mod bad_input;
 mod locations;
+mod live;
 mod operation;
 mod orders;
 #[path = "../redis/server.rs"]

@@ -1,0 +1,181 @@
+//! To the door, over two gateways, with and without interruption.
+
+use std::time::Duration;
+
+use nakku_actors::delivery::Delivery;
+use nakku_actors::order::Order;
+use nakku_actors::payment::Payment;
+use nakku_cluster::events::{Envelope, Signal};
+use nakku_cluster::{Key, Ref};
+use nakku_gateway::Gateway;
+use nakku_gateway::live::cursor::Cursor;
+use serde_json::{Value, json};
+
+use super::client::{Events, LIVE_STORE, Socket, another, order, step, taken_on};
+use crate::support::{Shop, eventually, on_shop, settings};
+
+/// Everything public that the journal holds of an order.
+async fn journal(shop: &Shop, order: &str) -> Vec<Envelope> {
+    let cluster = shop.node.cluster();
+    let key = Key::new(order).unwrap();
+    let mut events = cluster.history(&Ref::<Order>::new(key.clone()), 0, 500).await.unwrap();
+    events.extend(cluster.history(&Ref::<Payment>::new(key.clone()), 0, 500).await.unwrap());
+    events.extend(cluster.history(&Ref::<Delivery>::new(key), 0, 500).await.unwrap());
+    events
+}
+
+/// What the journal holds behind a cursor, by id.
+fn behind(events: &[Envelope], cursor: &str) -> Vec<String> {
+    let cursor: Cursor = cursor.parse().unwrap();
+    let mut ids: Vec<_> = events.iter().filter(|event| !cursor.has(event)).map(|event| event.id.clone()).collect();
+    ids.sort();
+    ids
+}
+
+/// Hears of an order until it is paid, and changes the gateway after every `hop` events. Returns the first
+/// cursor and the ids of all events, sorted.
+async fn hear(gateways: [Gateway; 2], token: String, order: String, hop: usize) -> (String, Vec<String>) {
+    let mut first: Option<String> = None;
+    let mut cursor: Option<String> = None;
+    let (mut ids, mut types) = (Vec::new(), Vec::new());
+    for gateway in gateways.iter().cycle() {
+        let mut socket = Socket::open(gateway, &token).await;
+        socket.send(json!({ "subscribe": { "order": order, "cursor": cursor } })).await;
+        let mut heard = 0;
+        while heard < hop {
+            let message = socket.next().await;
+            assert_eq!(message["of"]["order"], *order, "{message}");
+            if let Some(now) = message["cursor"].as_str() {
+                cursor = Some(now.to_owned());
+            }
+            if message["snapshot"].is_object() {
+                assert!(first.is_none(), "a second snapshot: {message}");
+                assert_eq!(message["snapshot"]["order"]["id"], *order);
+                first.clone_from(&cursor);
+            } else if let Some(id) = message["event"]["id"].as_str() {
+                heard += 1;
+                ids.push(id.to_owned());
+                types.push(message["event"]["type"].as_str().unwrap().to_owned());
+                let done = |name: &str| types.iter().any(|one| one == name);
+                if done("order.completed") && done("payment.completed") && done("delivery.completed") {
+                    ids.sort();
+                    return (first.unwrap(), ids);
+                }
+            } else {
+                assert!(message["resumed"] == true, "{message}");
+            }
+        }
+    }
+    unreachable!("gateways are cycled through")
+}
+
+#[test]
+fn an_order_is_followed_to_the_door_over_two_gateways() {
+    on_shop(async |shop| {
+        let other = another(shop, settings()).await;
+        let customer = shop.customer().await;
+        let token = customer.token.clone().unwrap();
+        let order = order(shop, &customer).await;
+        let gateways = [shop.gateway.clone(), other.clone()];
+        let hearing = |hop| tokio::spawn(hear(gateways.clone(), token.clone(), order.clone(), hop));
+        let (steady, hopping) = (hearing(usize::MAX), hearing(1));
+        let mut events = Events::open(&customer, &format!("order={order}"), None).await;
+        let snapshot = events.next().await.unwrap();
+        assert_eq!((snapshot.kind.as_str(), &snapshot.data["cursor"]), ("snapshot", &json!(snapshot.id)));
+        let mut board = Socket::open(&other, shop.staff("store2").await.token.as_ref().unwrap()).await;
+        let open = board.subscribe(json!({ "store": LIVE_STORE })).await;
+        let listed = open["snapshot"]["orders"].as_array().unwrap();
+        assert!(listed.iter().any(|one| one["id"] == *order), "{open}");
+
+        let (rider, rider_key) = taken_on(shop, &order).await;
+        // One who watches hears where the rider is, as told to another gateway.
+        let mut watching = Socket::open(&other, &token).await;
+        assert!(watching.subscribe(json!({ "order": order })).await["snapshot"]["delivery"].is_object());
+        let position = json!({ "lat": 12.9, "lng": 77.6, "at_ms": 1_700_000_000_000_i64 });
+        let signal = |body: &Value| Signal { topic: format!("rider/{rider_key}"), body: body.to_string() };
+        shop.node.cluster().signal(signal(&position));
+        let told = loop {
+            let message = watching.next().await;
+            if message["position"].is_object() {
+                break message;
+            }
+        };
+        assert_eq!(told["position"]["lat"], 12.9);
+        assert_eq!(told["position"]["rider"], *rider_key);
+        drop(events);
+        step(&rider, &order, "pick-up", Value::Null).await;
+        step(&rider, &order, "deliver", json!({ "cash_collected_minor": 6_000 })).await;
+
+        let journal = eventually("the order is paid and completed", async || {
+            let events = journal(shop, &order).await;
+            let has = |name: &str| events.iter().any(|event| event.event_type == name);
+            (has("order.completed") && has("payment.completed") && has("delivery.completed")).then_some(events)
+        })
+        .await;
+        for heard in [steady, hopping] {
+            let (first, ids) = heard.await.unwrap();
+            assert_eq!(ids, behind(&journal, &first), "nothing is missing and nothing comes twice");
+        }
+        // The other way of listening comes back on the other gateway.
+        let other_client = crate::support::Client::of(&other).with(&token);
+        let last_id = snapshot.id.unwrap();
+        let mut events = Events::open(&other_client, &format!("order={order}"), Some(&last_id)).await;
+        let mut ids = Vec::new();
+        loop {
+            let told = events.next().await.unwrap();
+            match told.kind.as_str() {
+                "event" => ids.push(told.data["event"]["id"].as_str().unwrap().to_owned()),
+                "resumed" => break,
+                other => panic!("{other}: {told:?}"),
+            }
+        }
+        ids.sort();
+        assert_eq!(ids, behind(&journal, &last_id));
+        // Positions are not told any more.
+        shop.node.cluster().signal(signal(&position));
+        while !watching.is_quiet(Duration::from_millis(300)).await {}
+        let mut on_board = Vec::new();
+        while !on_board.contains(&json!("order.completed")) {
+            let message = board.next().await;
+            if message["event"]["data"]["order"] == *order {
+                on_board.push(message["event"]["type"].clone());
+            }
+        }
+        assert!(on_board.contains(&json!("delivery.assigned")), "{on_board:?}");
+        other.drain(Duration::from_secs(5)).await;
+    });
+}
+
+#[test]
+fn a_rider_is_shown_what_is_offered() {
+    on_shop(async |shop| {
+        let mut rider = Socket::open(&shop.gateway, shop.staff("rider1").await.token.as_ref().unwrap()).await;
+        let first = rider.subscribe(json!({ "deliveries": true })).await;
+        assert!(first["snapshot"]["presence"].is_string(), "{first}");
+        // What changes of it is shown without being asked for.
+        let client = shop.staff("rider1").await;
+        let store = first["snapshot"]["store"].as_str().unwrap_or("s-indiranagar").to_owned();
+        client.post("/rider/online", json!({ "store": store })).await.expect(200);
+        let mut presence = Value::Null;
+        while presence != "online" {
+            presence = rider.next().await["snapshot"]["presence"].clone();
+        }
+        client.post("/rider/offline", Value::Null).await.expect(200);
+    });
+}
+
+#[test]
+fn a_cursor_that_leads_nowhere_begins_anew() {
+    on_shop(async |shop| {
+        let customer = shop.customer().await;
+        let order = order(shop, &customer).await;
+        let mut socket = Socket::open(&shop.gateway, customer.token.as_ref().unwrap()).await;
+        let message = socket.subscribe(json!({ "order": order, "cursor": "order.999999999" })).await;
+        assert!(message["snapshot"]["order"].is_object(), "{message}");
+        socket.send(json!({ "unsubscribe": { "order": order } })).await;
+        let message = socket.subscribe(json!({ "order": order, "cursor": "nonsense" })).await;
+        assert_eq!(message["problem"]["code"], "invalid_value");
+        customer.post(&format!("/orders/{order}/cancel"), json!({})).await.expect(200);
+        assert!(socket.is_quiet(Duration::from_millis(300)).await, "what was unsubscribed from is not heard of");
+    });
+}
