@@ -11,7 +11,7 @@ use crate::entity::{Entity, EntityState};
 use crate::error::{AskError, Failure};
 use crate::events::{Envelope, Live, Signal};
 use crate::query::{Listed, Query};
-use crate::reference::{Address, Key, Ref};
+use crate::reference::{Address, Key, Kind, Ref};
 use crate::status::ClusterStatus;
 use crate::store::{ListedRow, StateTable};
 
@@ -123,6 +123,15 @@ impl Cluster {
                 Ok(Listed { key: row.key, entity_version: row.version, head })
             })
             .collect()
+    }
+
+    /// One page of the keys of a kind whose type only the caller's caller knows, as last committed.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the store is away.
+    pub async fn keys(&self, kind: Kind, query: &Query) -> Result<Vec<Key>, Failure> {
+        let rows = self.router.list(StateTable { kind, columns: &[] }, query).await?;
+        Ok(rows.into_iter().map(|row| row.key).collect())
     }
 
     /// The public events of an entity behind a journal seq (`sequence` of an envelope), in order; at most as

@@ -14,6 +14,7 @@ use nakku_cluster::Cluster;
 use nakku_cluster::status::ClusterStatus;
 use sha2::{Digest, Sha256};
 
+use crate::admin_dead_letters;
 use crate::admin_users;
 use crate::auth::bearer;
 use crate::gateway::GatewayError;
@@ -46,7 +47,9 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     }
     let digest: Arc<[u8]> = Sha256::digest(settings.token.expose()).as_slice().into();
     let users = admin_users::routes(cluster.clone());
-    let routes = Router::new().route("/admin/v1/status", get(status)).with_state(cluster).merge(users);
+    let dead_letters = admin_dead_letters::routes(cluster.clone());
+    let routes =
+        Router::new().route("/admin/v1/status", get(status)).with_state(cluster).merge(users).merge(dead_letters);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{asyncapi, openapi, order, status, user};
+use super::{asyncapi, dead_letters, openapi, order, status, user};
 use crate::dev;
 use crate::settings::Sources;
 
@@ -31,6 +31,9 @@ pub enum Command {
     /// Manage users
     #[command(subcommand)]
     User(user::User),
+    /// Look at events that consumers could not process, and try them again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     /// Create the databases, or bring them up to this version
     Migrate(Migrate),
     /// Print the settings in force: value, who set it, default and meaning

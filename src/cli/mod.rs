@@ -4,12 +4,13 @@
 //! - [`outcome`]: exit codes and the one line that says what is wrong
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
-//! - [`asyncapi`], [`config`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
+//! - [`asyncapi`], [`config`], [`dead_letters`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
 
 pub mod arguments;
 pub mod asyncapi;
 pub mod client;
 mod config;
+pub mod dead_letters;
 mod migrate;
 pub mod openapi;
 pub mod order;
@@ -60,6 +61,7 @@ fn perform(command: Command) -> Done {
         Command::Bench(arguments) => server()?.block_on(bench(&arguments)),
         Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
+        Command::DeadLetters(command) => client()?.block_on(dead_letters::run(&command)),
         Command::User(arguments) => client()?.block_on(user::run(&arguments)),
         Command::Health(arguments) => client()?.block_on(status::health(&arguments)),
         Command::Status(arguments) => client()?.block_on(status::status(&arguments)),

@@ -11,8 +11,10 @@
 //!   broker, and from there
 //! - `live`: what happens, as it happens, for those who watch
 //! - `feed`: hands events to an intake, with patience and dead letters
+//! - `dead_letters`: what could not be processed, as an operator sees it
 //! - `intake`: the entity that consumes one source shard, once for all services that consume
 
+pub mod dead_letters;
 mod envelope;
 mod feed;
 pub mod intake;

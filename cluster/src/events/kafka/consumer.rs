@@ -154,6 +154,7 @@ impl Member {
         let Some((topic, service)) = self.topics.get_key_value(message.topic()) else { return };
         let place = (Arc::clone(topic), message.partition());
         let what = read(service, message.payload());
+        self.stumbled = None;
         let bytes = message.payload().map_or(0, <[u8]>::len);
         let assignment = self.assignments;
         let partition = self.partitions.entry(place).or_insert_with(|| Partition::new(assignment));
