@@ -18,7 +18,8 @@ use nakku_cluster::topology::{ServiceTopology, Topology};
 use nakku_cluster::{Cluster, Provider, Service};
 use nakku_gateway::client_address;
 use nakku_gateway::settings::{
-    AdminSettings, GatewaySettings, LimitSettings, LiveSettings, RedisSettings, Secret, ServicePortSettings, SharedSettings,
+    AdminSettings, GatewaySettings, LimitSettings, LiveSettings, RedisSettings, Secret, ServicePortSettings,
+    SharedSettings,
 };
 use nakku_gateway::{Admin, Gateway, ServicePorts};
 

@@ -6,8 +6,8 @@ use nakku_cluster::Cluster;
 
 use crate::admission::Admission;
 use crate::auth::{Passwords, Tokens};
-use crate::rate_limit::Limits;
 use crate::live::LiveUpdates;
+use crate::rate_limit::Limits;
 use crate::settings::GatewaySettings;
 use crate::shared::Shared;
 

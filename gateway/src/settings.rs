@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use crate::live::LiveSettings;
 pub use crate::rate_limit::LimitSettings;
 pub use crate::shared::{RedisSettings, SharedSettings};
-pub use crate::live::LiveSettings;
 
 /// The fewest bytes of a secret that signs tokens: the size of the hash (RFC 7518, 3.2).
 pub const JWT_SECRET_BYTES_MIN: usize = 32;

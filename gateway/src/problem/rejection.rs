@@ -31,9 +31,7 @@ impl From<roster::Rejection> for Problem {
     fn from(rejection: roster::Rejection) -> Self {
         let detail = rejection.to_string();
         match rejection {
-            roster::Rejection::Occupied { .. } | roster::Rejection::Outdated { .. } => {
-                Self::new(Code::WrongState, detail)
-            }
+            roster::Rejection::Occupied { .. } | roster::Rejection::Outdated => Self::new(Code::WrongState, detail),
             roster::Rejection::Full { limit, .. } => Self::new(Code::LimitReached, detail).member("limit", limit),
         }
     }

@@ -15,8 +15,8 @@
 mod access;
 mod analytics;
 mod bad_input;
-mod locations;
 mod live;
+mod locations;
 mod operation;
 mod orders;
 #[path = "../redis/server.rs"]

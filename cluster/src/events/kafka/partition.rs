@@ -69,6 +69,9 @@ pub(super) struct Partition {
     waited: bool,
 }
 
+/// A high-water mark, and the event behind it that is lacked.
+pub(super) type Missing = (u64, u64);
+
 /// How handing over ended.
 #[derive(Debug)]
 pub(super) struct Fed {
@@ -78,8 +81,8 @@ pub(super) struct Fed {
     pub next_offset: i64,
     /// What is to be handed over again.
     pub left: Vec<Received>,
-    /// Source shards and what was missing of them: high-water mark and the event lacked.
-    pub sources: Vec<(String, u32, Option<(u64, u64)>)>,
+    /// Source shards, each with what was missing of it.
+    pub sources: Vec<(String, u32, Option<Missing>)>,
     pub again: Option<Again>,
 }
 

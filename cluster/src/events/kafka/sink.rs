@@ -153,11 +153,10 @@ impl KafkaSink {
 
     async fn partitions(&self, events: &[Envelope]) -> HashMap<String, Result<u32, SinkError>> {
         let mut partitions = HashMap::new();
-        for topic in events.iter().map(|event| self.topic(event)) {
-            if !partitions.contains_key(&topic) {
-                let known = self.topics.partitions(&topic).await.map_err(|error| SinkError(error.to_string()));
-                partitions.insert(topic, known);
-            }
+        let topics: HashSet<String> = events.iter().map(|event| self.topic(event)).collect();
+        for topic in topics {
+            let known = self.topics.partitions(&topic).await.map_err(|error| SinkError(error.to_string()));
+            partitions.insert(topic, known);
         }
         partitions
     }

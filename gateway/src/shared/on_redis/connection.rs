@@ -21,8 +21,8 @@ const CLUSTER_RETRY_WAIT_MS: (u64, u64) = (1, 20);
 
 /// Makes connections.
 pub(super) enum Connector {
-    Single(Client),
-    Cluster(ClusterClient),
+    Single(Box<Client>),
+    Cluster(Box<ClusterClient>),
 }
 
 /// A connection; clones share it.
@@ -53,7 +53,7 @@ impl Connector {
                     Some(certificates) => Client::build_with_tls(server.clone(), certificates),
                     None => Client::open(server.clone()),
                 };
-                client.map(Self::Single).map_err(wrong)
+                client.map(|client| Self::Single(Box::new(client))).map_err(wrong)
             }
             _ => {
                 let mut builder = ClusterClient::builder(servers)
@@ -65,7 +65,7 @@ impl Connector {
                 if let Some(certificates) = certificates {
                     builder = builder.certs(certificates);
                 }
-                builder.build().map(Self::Cluster).map_err(wrong)
+                builder.build().map(|client| Self::Cluster(Box::new(client))).map_err(wrong)
             }
         }
     }
