@@ -67,10 +67,16 @@ pub async fn status(arguments: &Status) -> Done {
             service.shards.to_string(),
             service.serving_here.to_string(),
             service.loaded_here.to_string(),
+            service.unpublished_here.to_string(),
             owners.join(", "),
         ]
     });
-    show::rows(false, &status.services, &["service", "shards", "serving here", "loaded here", "owners"], services)?;
+    show::rows(
+        false,
+        &status.services,
+        &["service", "shards", "serving here", "loaded here", "unpublished here", "owners"],
+        services,
+    )?;
     show::line("")?;
     let dependencies = status.dependencies.iter().map(|dependency| {
         vec![
