@@ -61,6 +61,8 @@ pub enum Order {
     Seen { key: String },
     /// Dead letters of the intake that consumes an entity's shard: their reasons.
     Letters { key: String },
+    /// Has all intakes forget what they gathered.
+    Reset,
     /// What the node says of Kafka, and how many rows it has not published.
     Status,
     /// Hands over and ends.
@@ -195,6 +197,13 @@ async fn follow(order: Order, node: &Node, load: &Arc<Load>) -> Value {
                 }
                 other => panic!("{other:?}"),
             }
+        }
+        Order::Reset => {
+            for shard in 0..SHARDS {
+                let target: Ref<Intake<Sums>> = Ref::new(key_of("source", shard));
+                cluster.ask(&target, &Command::Reset, Ask::within(PATIENCE)).await.expect("reset");
+            }
+            json!(null)
         }
         Order::Status => {
             let status = cluster.status().await;

@@ -105,6 +105,27 @@ fn every_event_is_consumed_once_and_kafkas_own_tools_see_it() {
 }
 
 #[test]
+fn a_consumer_that_begins_anew_reads_its_topics_from_the_start() {
+    let _alone = alone();
+    let kafka = servers::kafka();
+    let group = Group::on(kafka, "anew", 3);
+    let mut node = group.spawn("one", BOTH);
+    node.tell(&Order::Raise { keys: KEYS, count: 50 });
+    node.settles(KEYS);
+    node.tell(&Order::Reset);
+    node.tell(&Order::Raise { keys: KEYS, count: 1 });
+    assert_eq!(node.settles(KEYS), 51 * KEYS as i64);
+
+    // Also when what it gathered is gone with its node.
+    node.tell(&Order::Reset);
+    node.tell(&Order::Raise { keys: KEYS, count: 1 });
+    node.kill();
+    let mut next = group.spawn("next", BOTH);
+    next.tell(&Order::Raise { keys: KEYS, count: 1 });
+    assert_eq!(next.settles(KEYS), 53 * KEYS as i64);
+}
+
+#[test]
 fn a_broker_dies_and_returns() {
     let _alone = alone();
     let kafka = servers::kafka();

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use rdkafka::client::ClientContext;
@@ -27,7 +28,7 @@ use super::KafkaError;
 use super::client;
 use super::gaps::Gaps;
 use super::health::Health;
-use super::partition::{Again, Begins, Fed, Feeding, Partition, Place, Received, read};
+use super::partition::{self, Again, Fed, Feeding, Partition, Place, Received, read};
 use super::settings::KafkaSettings;
 use super::sink::KafkaSink;
 use crate::events::feed::Feeder;
@@ -200,12 +201,10 @@ impl Member {
         for (place, partition) in &mut self.partitions {
             match partition.next_due() {
                 Some(due) if due <= now => {
-                    let (messages, waited) = partition.begin();
+                    let (messages, allowed) = partition.begin();
                     let (feeding, place, assignment) = (self.feeding.clone(), place.clone(), partition.assignment);
-                    let consumer = Arc::clone(&self.consumer);
-                    let at = place.clone();
-                    let begins: Begins = Arc::new(move || Box::pin(begins_late(Arc::clone(&consumer), at.clone())));
-                    let feed = async move { feeding.feed(place, assignment, messages, waited, begins).await };
+                    let oldest = Oldest { consumer: Arc::clone(&self.consumer), place: place.clone() };
+                    let feed = async move { feeding.feed(place, assignment, messages, &allowed, &oldest).await };
                     self.feeds.push(Box::pin(feed));
                 }
                 Some(due) => next = Some(next.map_or(due, |next: Instant| next.min(due))),
@@ -216,17 +215,30 @@ impl Member {
     }
 
     fn fed(&mut self, fed: Fed) {
-        let Fed { place, assignment, next_offset, left, sources, again } = fed;
-        for (service, shard, lacks) in sources {
+        let Fed { place, assignment, next_offset, left, sources, mut again } = fed;
+        for ((service, shard), lacks) in &sources {
             match lacks {
-                None => self.gaps.closed(&service, shard),
-                Some((high_water, lacks)) => self.gaps.found(&service, shard, high_water, lacks),
+                None => self.gaps.closed(service, *shard),
+                Some((high_water, lacks)) => self.gaps.found(service, *shard, *high_water, *lacks),
             }
         }
         // The partition may have gone to another member meanwhile, and even have come back.
         let Some(partition) = self.partitions.get_mut(&place).filter(|one| one.assignment == assignment) else {
             return;
         };
+        let whole = sources.iter().filter(|(_, lacks)| lacks.is_none());
+        whole.for_each(|(source, _)| partition.closed(source));
+        if let Some(Again::Reread(source)) = &again {
+            let (topic, number) = &place;
+            // What has been read ahead is dropped by the client.
+            match self.consumer.seek(topic, *number, Offset::Beginning, Duration::ZERO) {
+                Ok(()) => {
+                    let (service, shard) = source;
+                    tracing::info!(group = self.group, %topic, partition = number, service, shard, "read from the start");
+                }
+                Err(error) => again = Some(Again::Failed(error.to_string())),
+            }
+        }
         partition.end(left, again.as_ref());
         let pause = matches!(again, Some(Again::Failed(_)));
         let changed = std::mem::replace(&mut partition.paused, pause) != pause;
@@ -239,6 +251,11 @@ impl Member {
                 self.health.trouble(&self.whom, error);
             }
             Some(Again::Wait) => {}
+            Some(Again::Reread(source)) => {
+                partition.reread(source);
+                self.offsets.insert(place.clone(), 0);
+                self.to_commit = true;
+            }
             None => {
                 self.offsets.insert(place.clone(), next_offset);
                 self.to_commit = true;
@@ -303,13 +320,33 @@ impl Member {
     }
 }
 
-/// Whether the oldest part of a partition is gone.
-async fn begins_late(consumer: Arc<StreamConsumer<Events>>, (topic, partition): Place) -> Result<bool, String> {
-    let asked = tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&topic, partition, OFFSET_PATIENCE));
-    match asked.await {
-        Ok(Ok((low, _))) => Ok(low > 0),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(ended) => Err(ended.to_string()),
+/// Of one partition; what it does blocks.
+struct Oldest {
+    consumer: Arc<StreamConsumer<Events>>,
+    place: Place,
+}
+
+#[async_trait]
+impl partition::Oldest for Oldest {
+    async fn are_gone(&self) -> Result<bool, String> {
+        let (consumer, (topic, partition)) = (Arc::clone(&self.consumer), self.place.clone());
+        let asked = tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&topic, partition, OFFSET_PATIENCE));
+        match asked.await {
+            Ok(Ok((low, _))) => Ok(low > 0),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(ended) => Err(ended.to_string()),
+        }
+    }
+
+    async fn commit(&self) -> Result<(), String> {
+        let (consumer, (topic, partition)) = (Arc::clone(&self.consumer), self.place.clone());
+        let committed = tokio::task::spawn_blocking(move || {
+            let mut list = TopicPartitionList::with_capacity(1);
+            // One that is gone already means the oldest there is.
+            list.add_partition_offset(&topic, partition, Offset::Offset(0))?;
+            consumer.commit(&list, CommitMode::Sync)
+        });
+        committed.await.map_err(|ended| ended.to_string())?.map_err(|error| error.to_string())
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a consumer has read of one partition and not yet consumed, and how it is handed to the intakes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use async_trait::async_trait;
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -30,8 +31,17 @@ const BEGIN_PATIENCE: Duration = Duration::from_secs(5);
 /// How much of a message that is no event goes to the dead letters.
 const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 
-/// Whether the topic has lost its oldest part.
-pub(super) type Begins = Arc<dyn Fn() -> BoxFuture<'static, Result<bool, String>> + Send + Sync>;
+/// The oldest messages of a partition.
+#[async_trait]
+pub(super) trait Oldest: Send + Sync {
+    /// Whether some have gone already.
+    async fn are_gone(&self) -> Result<bool, String>;
+    /// After a crash the partition is read from them on.
+    async fn commit(&self) -> Result<(), String>;
+}
+
+/// A source's service and shard.
+pub(super) type Source = (String, u32);
 /// Topic and partition.
 pub(super) type Place = (Arc<str>, i32);
 
@@ -67,6 +77,16 @@ pub(super) struct Partition {
     pause: Duration,
     /// An intake that has consumed nothing has waited for earlier events.
     waited: bool,
+    /// Sources for which it was read from its oldest message on, because their intakes had consumed nothing.
+    reread: HashSet<Source>,
+}
+
+/// What an attempt to hand over may do.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    /// An intake that has consumed nothing has waited for earlier events.
+    waited: bool,
+    reread: HashSet<Source>,
 }
 
 /// A high-water mark, and the event behind it that is lacked.
@@ -82,7 +102,7 @@ pub(super) struct Fed {
     /// What is to be handed over again.
     pub left: Vec<Received>,
     /// Source shards, each with what was missing of it.
-    pub sources: Vec<(String, u32, Option<Missing>)>,
+    pub sources: Vec<(Source, Option<Missing>)>,
     pub again: Option<Again>,
 }
 
@@ -93,6 +113,8 @@ pub(super) enum Again {
     Failed(String),
     /// Earlier events may yet come.
     Wait,
+    /// Earlier events may be in the topic: an intake has consumed nothing, or has begun anew.
+    Reread(Source),
 }
 
 impl Partition {
@@ -106,6 +128,7 @@ impl Partition {
             due: Instant::now(),
             pause: PAUSE_FIRST,
             waited: false,
+            reread: HashSet::new(),
         }
     }
 
@@ -125,13 +148,25 @@ impl Partition {
         (!self.feeding && !self.waiting.is_empty()).then_some(self.due)
     }
 
-    /// Takes the first of what waits, and whether an intake has waited for what precedes it.
-    pub(super) fn begin(&mut self) -> (Vec<Received>, bool) {
+    /// Takes the first of what waits.
+    pub(super) fn begin(&mut self) -> (Vec<Received>, Allowed) {
         self.feeding = true;
         let later = self.waiting.split_off(self.waiting.len().min(BATCH_MAX));
         let first = std::mem::replace(&mut self.waiting, later);
         self.bytes = self.waiting.iter().map(|message| message.bytes).sum();
-        (first, std::mem::take(&mut self.waited))
+        (first, Allowed { waited: std::mem::take(&mut self.waited), reread: self.reread.clone() })
+    }
+
+    /// Forgets what waits: the partition is read from its oldest message on.
+    pub(super) fn reread(&mut self, source: Source) {
+        self.waiting.clear();
+        self.bytes = 0;
+        self.reread.insert(source);
+    }
+
+    /// An intake has consumed all that came of its source.
+    pub(super) fn closed(&mut self, source: &Source) {
+        self.reread.remove(source);
     }
 
     /// Takes back what is left, in front of what has come meanwhile.
@@ -141,7 +176,7 @@ impl Partition {
         let newer = std::mem::replace(&mut self.waiting, left);
         self.waiting.extend(newer);
         match again {
-            None => {
+            None | Some(Again::Reread(_)) => {
                 self.pause = PAUSE_FIRST;
                 self.due = Instant::now();
             }
@@ -167,15 +202,13 @@ pub(super) struct Feeding {
 
 impl Feeding {
     /// Hands messages of a partition to the intakes, each source shard in the order of its sequences.
-    /// `begins` says whether the topic has lost its oldest part; it is asked for an intake that has consumed
-    /// nothing yet. `waited` says that such an intake has waited already.
     pub(super) async fn feed(
         &self,
         place: Place,
         assignment: u64,
         messages: Vec<Received>,
-        waited: bool,
-        begins: Begins,
+        allowed: &Allowed,
+        oldest: &dyn Oldest,
     ) -> Fed {
         let next_offset = messages.last().map_or(0, |message| message.offset + 1);
         let mut fed = Fed { place, assignment, next_offset, left: Vec::new(), sources: Vec::new(), again: None };
@@ -188,29 +221,24 @@ impl Feeding {
                 return fed;
             }
         }
-        let mut by_source: BTreeMap<(String, u32), Vec<Envelope>> = BTreeMap::new();
+        let mut by_source: BTreeMap<Source, Vec<Envelope>> = BTreeMap::new();
         for message in &messages {
             if let Ok(event) = &message.what {
                 by_source.entry((event.service.clone(), event.shard)).or_default().push((**event).clone());
             }
         }
-        let feeds = by_source.into_iter().map(|((service, shard), mut events)| {
-            let begins = &begins;
-            async move {
-                // After a failure a publisher begins again: the same events come twice, and some too early.
-                events.sort_by_key(|event| (event.incarnation(), event.sequence));
-                events.dedup_by_key(|event| (event.incarnation(), event.sequence));
-                (service, shard, self.feed_source(&events, waited, begins).await)
-            }
+        let feeds = by_source.into_iter().map(|(source, mut events)| async move {
+            // After a failure a publisher begins again: the same events come twice, and some too early.
+            events.sort_by_key(|event| (event.incarnation(), event.sequence));
+            events.dedup_by_key(|event| (event.incarnation(), event.sequence));
+            let outcome = self.feed_source(&source, &events, allowed, oldest).await;
+            (source, outcome)
         });
-        for (service, shard, outcome) in join_all(feeds).await {
-            match outcome {
-                Ok(lacks) => fed.sources.push((service, shard, lacks)),
-                Err(again) => {
-                    if !matches!(fed.again, Some(Again::Failed(_))) {
-                        fed.again = Some(again);
-                    }
-                }
+        for (source, outcome) in join_all(feeds).await {
+            match (outcome, &fed.again) {
+                (Ok(lacks), _) => fed.sources.push((source, lacks)),
+                (Err(_), Some(Again::Failed(_))) | (Err(Again::Wait), Some(_)) => {}
+                (Err(again), _) => fed.again = Some(again),
             }
         }
         if fed.again.is_some() {
@@ -224,21 +252,26 @@ impl Feeding {
     /// Answers with high-water mark and the event that was missing, if so: what lacks it is left alone.
     async fn feed_source(
         &self,
+        source: &Source,
         events: &[Envelope],
-        waited: bool,
-        begins: &Begins,
-    ) -> Result<Option<(u64, u64)>, Again> {
+        allowed: &Allowed,
+        oldest: &dyn Oldest,
+    ) -> Result<Option<Missing>, Again> {
         let mut fed = self.feeder.feed(events, false).await;
-        if let Err(FeedError::Gap { high_water: 0, .. }) = fed
-            && (begins)().await.map_err(Again::Failed)?
-        {
-            // New to a topic whose oldest part is gone: it begins with what there is.
-            if !waited {
-                return Err(Again::Wait);
+        if let Err(FeedError::Gap { high_water: 0, .. }) = fed {
+            if !allowed.reread.contains(source) {
+                oldest.commit().await.map_err(Again::Failed)?;
+                return Err(Again::Reread(source.clone()));
             }
-            fed = self.feeder.feed(&events[..1], true).await;
-            if fed.is_ok() {
-                fed = self.feeder.feed(events, false).await;
+            if oldest.are_gone().await.map_err(Again::Failed)? {
+                if !allowed.waited {
+                    return Err(Again::Wait);
+                }
+                // It begins with what there is.
+                fed = self.feeder.feed(&events[..1], true).await;
+                if fed.is_ok() {
+                    fed = self.feeder.feed(events, false).await;
+                }
             }
         }
         match fed {
