@@ -1,11 +1,13 @@
 //! What was sold: fed to the intakes directly, and from an order to the figures.
 
-use jsonwebtoken::{EncodingKey, Header, encode};
+use std::time::Duration;
+
 use nakku_actors::analytics::Analytics;
 use nakku_actors::user::command::Role;
 use nakku_cluster::events::{Envelope, Intake, intake};
 use nakku_cluster::{Ask, Key, Ref, Timestamp};
-use nakku_gateway::auth::Claims;
+use nakku_gateway::Secret;
+use nakku_gateway::auth::Tokens;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -72,7 +74,10 @@ impl Told {
 async fn busy_store(shop: &Shop) -> (String, i64) {
     let store = format!("s-{}", fresh_key());
     let mut told = Told::new("order", &store);
-    let line = |sku: &str, quantity: u32| json!({ "sku": sku, "name": sku, "quantity": quantity, "price_minor": 500, "tax_minor": 25 });
+    let line = |sku: &str, quantity: u32| {
+        let (price_minor, tax_minor) = (500, 25);
+        json!({ "sku": sku, "name": sku, "quantity": quantity, "price_minor": price_minor, "tax_minor": tax_minor })
+    };
     for ago in [5 * HOUR_MS, 2 * HOUR_MS, 2 * HOUR_MS - 1] {
         told.tell(shop, "order.created", ago, json!({ "total_minor": 1_000 })).await;
         told.tell(shop, "order.confirmed", ago, json!({ "total_minor": 1_000 })).await;
@@ -97,20 +102,13 @@ async fn busy_store(shop: &Shop) -> (String, i64) {
     (store, told.now)
 }
 
-/// A member of a store's staff.
-fn staff_of(shop: &Shop, store: Option<&str>) -> Client {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let claims = Claims {
-        iss: "nakku".into(),
-        sub: Key::new("u-staff").unwrap(),
-        roles: vec![Role::Store],
-        store: store.map(|store| Key::new(store).unwrap()),
-        sid: "f".into(),
-        iat: now,
-        exp: now + 900,
-    };
-    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET.as_bytes())).unwrap();
-    shop.anybody().with(&token)
+/// A member of a store's staff: the session of somebody who has just registered, with another role.
+async fn staff_of(shop: &Shop, store: Option<&str>) -> Client {
+    let somebody = shop.customer().await;
+    let tokens = Tokens::new(&Secret::new(JWT_SECRET), Duration::from_secs(900));
+    let claims = tokens.check(somebody.token.as_deref().unwrap()).unwrap();
+    let store = store.map(|store| Key::new(store).unwrap());
+    somebody.with(&tokens.issue(&claims.sub, &[Role::Store], store.as_ref(), &claims.sid).unwrap())
 }
 
 #[test]
@@ -205,14 +203,14 @@ fn an_export_is_read_back() {
 fn staff_sees_its_own_store_only() {
     on_shop(async |shop| {
         let (store, _) = busy_store(shop).await;
-        let own = staff_of(shop, Some(&store));
-        let customer = shop.customer().await;
+        let own = staff_of(shop, Some(&store)).await;
+        let (nowhere, customer) = (staff_of(shop, None).await, shop.customer().await);
         for route in ["summary", "series", "top-products", "funnel", "promise", "export.csv"] {
             let path = format!("/analytics/{route}");
             shop.anybody().get(&path).await.expect(401).problem("token_missing");
             customer.get(&path).await.expect(403).problem("forbidden");
             own.get(&format!("{path}?store={STORE}")).await.expect(403).problem("forbidden");
-            staff_of(shop, None).get(&path).await.expect(403).problem("forbidden");
+            nowhere.get(&path).await.expect(403).problem("forbidden");
             own.get(&format!("{path}?store={store}")).await.expect(200);
             own.get(&path).await.expect(200);
         }
