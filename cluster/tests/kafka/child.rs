@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use nakku_cluster::events::Intake;
 use nakku_cluster::events::intake::{Command, Reply, key_of};
-use nakku_cluster::events::kafka::KafkaSettings;
+use nakku_cluster::events::kafka::{KafkaSecurity, KafkaSettings};
 use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
@@ -42,6 +42,15 @@ pub struct Start {
     pub topic_prefix: String,
     pub replication: u16,
     pub create_topics: bool,
+    pub login: Option<Login>,
+}
+
+/// How to get in where brokers are protected.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Login {
+    pub username: String,
+    pub password: String,
+    pub authority: PathBuf,
 }
 
 /// What a child is told.
@@ -86,8 +95,8 @@ pub fn run() {
 async fn serve(start: Start) {
     let url = format!("sqlite://{}/nakku.db", start.folder.display());
     let settings = NodeSettings {
-        name: start.name,
-        roles: Roles::new(start.roles),
+        name: start.name.clone(),
+        roles: Roles::new(start.roles.clone()),
         cluster_database: url.clone(),
         databases: [("main".to_owned(), url)].into(),
         topology: Topology::new("test", ServiceTopology::spread(SHARDS, ["main"])),
@@ -102,13 +111,7 @@ async fn serve(start: Start) {
         runtime: RuntimeSettings::default(),
         journal: JournalSettings::default(),
         journal_keep_rows: None,
-        kafka: Some(KafkaSettings {
-            topic_prefix: start.topic_prefix,
-            partitions: 3,
-            replication: start.replication,
-            create_topics: start.create_topics,
-            ..KafkaSettings::new(start.brokers.split(',').map(Into::into).collect())
-        }),
+        kafka: Some(kafka(&start)),
         version: "test".into(),
     };
     let node = match Node::start(settings, sample::services(), Vec::new()).await {
@@ -131,6 +134,22 @@ async fn serve(start: Start) {
         answer(&follow(order, &node, &load).await);
         if drains {
             return;
+        }
+    }
+}
+
+fn kafka(start: &Start) -> KafkaSettings {
+    let plain = KafkaSettings {
+        topic_prefix: start.topic_prefix.clone(),
+        partitions: 3,
+        replication: start.replication,
+        create_topics: start.create_topics,
+        ..KafkaSettings::new(start.brokers.split(',').map(Into::into).collect())
+    };
+    match start.login.clone() {
+        None => plain,
+        Some(Login { username, password, authority }) => {
+            KafkaSettings { security: KafkaSecurity::SaslTls, username, password, authority: Some(authority), ..plain }
         }
     }
 }

@@ -303,3 +303,25 @@ fn an_older_kafka_with_zookeeper_serves_as_well() {
     let listed = kafka.tool("kafka-topics", &["--list"]);
     assert!(listed.lines().any(|line| line == group.topic("source")), "{listed}");
 }
+
+/// Of a program with `--features kafka-tls` only.
+#[cfg(feature = "kafka-tls")]
+#[test]
+fn brokers_are_reached_over_tls_with_user_and_password() {
+    let _alone = alone();
+    let kafka = servers::kafka_tls();
+    let mut group = Group::on(&kafka.kafka, "tls", 1);
+    let login = child::Login {
+        username: kafka.username.clone(),
+        password: kafka.password.clone(),
+        authority: kafka.authority.clone(),
+    };
+    group.login = Some(login.clone());
+    let mut node = group.spawn("one", BOTH);
+    node.tell(&Order::Raise { keys: KEYS, count: 20 });
+    assert_eq!(node.settles(KEYS), 20 * KEYS as i64);
+
+    group.login = Some(child::Login { password: "another".into(), ..login });
+    let mut stranger = group.spawn("stranger", &["sums"]);
+    stranger.says("nobody gets in with a wrong password", |status| status["up"] == false);
+}

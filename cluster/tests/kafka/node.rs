@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::child::{ANSWER, Order, Start, VARIABLE};
+use crate::child::{ANSWER, Login, Order, Start, VARIABLE};
 use crate::sample::Total;
 use crate::servers::Kafka;
 
@@ -23,13 +23,14 @@ pub struct Group {
     brokers: String,
     replication: u16,
     pub prefix: String,
+    pub login: Option<Login>,
 }
 
 impl Group {
     pub fn on(kafka: &Kafka, name: &str, replication: u16) -> Self {
         let unique = format!("{name}-{:08x}", rand::random::<u32>());
         let folder = std::env::temp_dir().join(format!("nakku-kafka-{unique}"));
-        Self { folder, brokers: kafka.brokers.clone(), replication, prefix: format!("{unique}.") }
+        Self { folder, brokers: kafka.brokers.clone(), replication, prefix: format!("{unique}."), login: None }
     }
 
     pub fn topic(&self, service: &str) -> String {
@@ -49,6 +50,7 @@ impl Group {
             topic_prefix: self.prefix.clone(),
             replication: self.replication,
             create_topics,
+            login: self.login.clone(),
         })
     }
 }

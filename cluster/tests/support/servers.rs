@@ -37,6 +37,27 @@ pub fn kafka_zookeeper() -> &'static Kafka {
     KAFKA.get_or_init(|| Kafka::from_environment_or_script("kafka-zookeeper"))
 }
 
+/// A Kafka of one broker that is reached over TLS, with user and password.
+pub fn kafka_tls() -> &'static KafkaTls {
+    static KAFKA: OnceLock<KafkaTls> = OnceLock::new();
+    KAFKA.get_or_init(|| {
+        let [url, bin, folder, authority, username, password] =
+            all_from_environment_or_script("kafka-tls", ["URL", "BIN", "DIR", "CA", "USER", "PASSWORD"]);
+        let kafka = Kafka { brokers: url, bin: bin.into(), folder: folder.into() };
+        KafkaTls { kafka, authority: authority.into(), username, password }
+    })
+}
+
+/// See [`kafka_tls`].
+#[derive(Debug)]
+pub struct KafkaTls {
+    pub kafka: Kafka,
+    /// PEM file of the certificate that signs the broker's.
+    pub authority: PathBuf,
+    pub username: String,
+    pub password: String,
+}
+
 /// Brokers, and the folder with Kafka's own tools.
 #[derive(Debug)]
 pub struct Kafka {
@@ -48,17 +69,7 @@ pub struct Kafka {
 
 impl Kafka {
     fn from_environment_or_script(kind: &str) -> Self {
-        let name = format!("NAKKU_TEST_{}", kind.to_uppercase().replace('-', "_"));
-        let names = ["URL", "BIN", "DIR"].map(|part| format!("{name}_{part}"));
-        let values = names.clone().map(|name| std::env::var(name).unwrap_or_default());
-        let [brokers, bin, folder] = if values.iter().any(String::is_empty) {
-            // One line with all of them, the first of which has commas itself.
-            let line = start_for_this_process(kind, &names.join(";$"));
-            let mut parts = line.split(';').map(ToOwned::to_owned);
-            names.map(|name| parts.next().unwrap_or_else(|| panic!("the script did not name {name}")))
-        } else {
-            values
-        };
+        let [brokers, bin, folder] = all_from_environment_or_script(kind, ["URL", "BIN", "DIR"]);
         Self { brokers, bin: bin.into(), folder: folder.into() }
     }
 
@@ -105,6 +116,20 @@ fn from_environment_or_script(kind: &str) -> String {
         Ok(url) if !url.is_empty() => url,
         _ => start_for_this_process(kind, &name),
     }
+}
+
+/// Several of the variables that the script sets for a kind.
+fn all_from_environment_or_script<const N: usize>(kind: &str, parts: [&str; N]) -> [String; N] {
+    let name = format!("NAKKU_TEST_{}", kind.to_uppercase().replace('-', "_"));
+    let names = parts.map(|part| format!("{name}_{part}"));
+    let values = names.clone().map(|name| std::env::var(name).unwrap_or_default());
+    if !values.iter().any(String::is_empty) {
+        return values;
+    }
+    // One line with all of them, the first of which may have commas itself.
+    let line = start_for_this_process(kind, &names.join(";$"));
+    let mut values = line.split(';').map(ToOwned::to_owned);
+    names.map(|name| values.next().unwrap_or_else(|| panic!("the script did not name {name}")))
 }
 
 /// The script runs `cat` as its command: it ends, and the server with it, when this process has closed the

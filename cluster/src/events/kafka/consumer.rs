@@ -35,7 +35,7 @@ use crate::events::feed::Feeder;
 use crate::metrics;
 
 /// A member that is silent for so long has died, and others take its partitions.
-const SESSION_MS: &str = "10000";
+const SESSION_MS: &str = "6000";
 /// A member that reads nothing for so long is taken for dead as well; handing over is much faster.
 const POLL_MS_MAX: &str = "300000";
 /// What the client reads ahead, in KiB.
@@ -91,7 +91,7 @@ pub(super) fn join(
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         .set("session.timeout.ms", SESSION_MS)
-        .set("heartbeat.interval.ms", "3000")
+        .set("heartbeat.interval.ms", "2000")
         .set("max.poll.interval.ms", POLL_MS_MAX)
         .set("queued.max.messages.kbytes", AHEAD_KIB)
         .set("statistics.interval.ms", STATISTICS_MS);
