@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
+use nakku_cluster::Ask;
 
 use super::protocol::{BEARER, MESSAGE_BYTES_MAX, SUBPROTOCOL};
 use super::session::Session;
-use crate::auth::Caller;
+use crate::auth::{self, Caller};
 use crate::edge::Edge;
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -64,6 +65,6 @@ pub async fn open(
 /// # Errors
 /// 401 when it doesn't count.
 pub(super) async fn authenticate(edge: &Edge, token: &str) -> Result<Caller, Problem> {
-    let claims = edge.tokens.check(token)?;
+    let claims = auth::authenticate(edge, token, Ask::within(edge.settings.ask_timeout)).await?;
     Ok(Caller { claims })
 }

@@ -154,6 +154,16 @@ fn a_log_out_at_one_gateway_holds_at_the_other_at_once() {
             assert_eq!(refused.expect(401).problem("token_revoked").header("www-authenticate"), "Bearer");
             Client::of(gateway).with(access(&second)).get("/users/me").await.expect(200);
         }
+        let live = Client::of(&other).request(Method::GET, "/live");
+        let upgrade = [
+            ("Connection", "upgrade".to_owned()),
+            ("Upgrade", "websocket".to_owned()),
+            ("Sec-WebSocket-Version", "13".to_owned()),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==".to_owned()),
+            ("Sec-WebSocket-Protocol", format!("nakku.live.v1, bearer.{}", access(&first))),
+        ];
+        let live = upgrade.into_iter().fold(live, |request, (name, value)| request.header(name, value));
+        Answer::to(live).await.expect(401).problem("token_revoked");
         // A refresh token that comes back ends its session, and the access tokens with it.
         let refresh = async |gateway: &Gateway| {
             Client::of(gateway).post("/auth/refresh", json!({ "refresh_token": second["refresh_token"] })).await
