@@ -13,6 +13,7 @@
 //! - [`hub`]: from what the cluster tells to those who want to know
 //! - `subscription`: what can be subscribed to, and who may
 //! - `order`, `board`: the tasks that serve a subscription
+//! - `token`: the access token, while the connection lives
 //! - `session`: a WebSocket: an actix actor
 //! - `arbiters`: the threads that these actors live on
 //! - [`upgrade`]: from a request to a session
@@ -28,6 +29,7 @@ pub mod protocol;
 mod session;
 pub mod stream;
 mod subscription;
+mod token;
 mod updates;
 pub mod upgrade;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nakku_actors::delivery::Delivery;
+use nakku_actors::location::rider::{self, Rider};
 use nakku_actors::order::Order;
 use nakku_actors::payment::Payment;
 use nakku_cluster::events::Envelope;
@@ -70,6 +71,7 @@ pub async fn follow<L: Listener>(
             listener.tell(Told::snapshot(of, &body, Some(&follower.seen))).await?;
         }
     }
+    follower.last_position().await?;
     follower.run().await
 }
 
@@ -146,6 +148,22 @@ impl<L: Listener> Follower<'_, L> {
                 tracing::warn!(%error, "a rider's position can't be read");
                 Ok(())
             }
+        }
+    }
+
+    /// Tells where the rider was last, if that is known; the next position says more.
+    async fn last_position(&mut self) -> Result<(), Gone> {
+        let Some((key, last_at_ms)) = &mut self.rider else { return Ok(()) };
+        let target = Ref::<Rider>::new(key.clone());
+        let answer = self.edge.cluster.ask(&target, &rider::Command::Get, ask(self.edge)).await;
+        match answer.map(|answered| answered.reply) {
+            Ok(rider::Reply::Last { last: Some(fix) }) if fix.at.0 >= *last_at_ms => {
+                *last_at_ms = fix.at.0;
+                let (lat, lng) = fix.position.degrees();
+                let position = Position { lat, lng, at_ms: fix.at.0 };
+                self.listener.tell(Told::position(self.of, key, &position)).await
+            }
+            _ => Ok(()),
         }
     }
 

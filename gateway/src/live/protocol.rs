@@ -20,11 +20,12 @@
 //! those of different entities may overtake each other by a little.
 
 use nakku_cluster::Key;
-use nakku_cluster::events::Envelope;
+use nakku_cluster::events::{Envelope, Signal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cursor::Cursor;
+use super::hub::position_topic;
 use super::subscription::Subscription;
 use crate::extract;
 use crate::problem::{Code, Problem};
@@ -141,6 +142,14 @@ pub struct Position {
     pub lng: f64,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+}
+
+impl Position {
+    /// Tells everybody who watches an order of this rider.
+    pub fn signal(&self, rider: &Key) -> Signal {
+        let body = json!({ "lat": self.lat, "lng": self.lng, "at_ms": self.at_ms }).to_string();
+        Signal { topic: position_topic(rider), body }
+    }
 }
 
 /// One message to a client.

@@ -10,16 +10,14 @@ use axum::Error;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use nakku_cluster::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::protocol::{MESSAGE_BYTES_MAX, Request, Told, close};
 use super::subscription::{Gone, Listener, Subscription};
+use super::token::{Shown, authenticate};
 use super::updates::{Connected, SILENCES_MAX};
-use super::upgrade::authenticate;
-use crate::auth::Caller;
 use crate::edge::Edge;
 use crate::metrics::METRICS;
 use crate::problem::{Code, Problem};
@@ -43,9 +41,9 @@ pub struct Session {
     /// Where subscriptions are served: not on the arbiter's thread.
     runtime: Handle,
     socket: Option<WebSocket>,
-    caller: Option<Caller>,
-    /// Which of the tokens that were shown is the last.
-    tokens: u64,
+    shown: Option<Shown>,
+    /// Looks after the token.
+    watching: Option<AbortHandle>,
     subscriptions: HashMap<Subscription, Served>,
     next_serial: u64,
     /// Nothing once it is being closed.
@@ -74,8 +72,8 @@ impl Session {
                 edge,
                 runtime,
                 socket: Some(socket),
-                caller,
-                tokens: 0,
+                shown,
+                watching: None,
                 subscriptions: HashMap::new(),
                 next_serial: 0,
                 outgoing: None,
@@ -89,9 +87,9 @@ impl Session {
     fn request(&mut self, text: &str, context: &mut Context<Self>) {
         match Request::read(text) {
             Ok(Request::Token(token)) => self.token(token, context),
-            Ok(_) if self.caller.is_none() => self.refuse_token(Code::TokenMissing, context),
+            Ok(_) if self.shown.is_none() => self.refuse_token(Code::TokenMissing, context),
             Ok(Request::Subscribe(subscription, cursor)) => {
-                let Some(caller) = &self.caller else { return };
+                let Some(Shown { caller, .. }) = &self.shown else { return };
                 let user = caller.user().clone();
                 let admitted = subscription.admit(caller);
                 let known = self.subscriptions.contains_key(&subscription);
@@ -126,31 +124,33 @@ impl Session {
         let runtime = self.runtime.clone();
         let checked = async move {
             // Where the cluster can be asked.
-            let checking = runtime.spawn(async move { authenticate(&edge, &token).await });
+            let checking = runtime.spawn(async move { authenticate(&edge, token).await });
             checking.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal, "the token could not be checked")))
         };
         // Nothing else is read until it is known who is asking.
         context.wait(checked.into_actor(self).map(|checked, session, context| match checked {
-            Ok(caller) if session.caller.as_ref().is_none_or(|before| before.user() == caller.user()) => {
-                session.caller = Some(caller);
-                session.expire(context);
+            Ok(shown) if session.shown.as_ref().is_none_or(|before| before.caller.user() == shown.caller.user()) => {
+                session.shown = Some(shown);
+                session.watch_token(context);
             }
             Ok(_) => session.refuse_token(Code::TokenInvalid, context),
             Err(problem) => session.refuse_token(problem.code, context),
         }));
     }
 
-    /// Closes the connection when the caller's token ends, unless there is a newer one by then.
-    fn expire(&mut self, context: &mut Context<Self>) {
-        let Some(caller) = &self.caller else { return };
-        let ends_at = Timestamp(i64::try_from(caller.claims.exp.saturating_mul(1000)).unwrap_or(i64::MAX));
-        self.tokens += 1;
-        let token = self.tokens;
-        context.run_later(ends_at.since(Timestamp::now()), move |session, context| {
-            if session.tokens == token {
-                session.refuse_token(Code::TokenExpired, context);
+    /// Closes the connection when the token no longer counts, unless there is a newer one by then.
+    fn watch_token(&mut self, context: &mut Context<Self>) {
+        let Some(shown) = self.shown.clone() else { return };
+        let watching = self.runtime.spawn(shown.refused(self.edge.clone()));
+        if let Some(before) = self.watching.replace(watching.abort_handle()) {
+            before.abort();
+        }
+        context.spawn(watching.into_actor(self).map(|refused, session, context| {
+            // It is aborted when there is a newer token.
+            if let Ok(problem) = refused {
+                session.refuse_token(problem.code, context);
             }
-        });
+        }));
     }
 
     fn refuse_token(&mut self, code: Code, context: &mut Context<Self>) {
@@ -214,11 +214,11 @@ impl Actor for Session {
             session.close(close::RESTART, "service restart", context);
         }));
         context.run_interval(self.edge.live.settings().heartbeat, Self::heartbeat);
-        if self.caller.is_some() {
-            self.expire(context);
+        if self.shown.is_some() {
+            self.watch_token(context);
         } else {
             context.run_later(TOKEN_PATIENCE, |session, context| {
-                if session.caller.is_none() {
+                if session.shown.is_none() {
                     session.refuse_token(Code::TokenMissing, context);
                 }
             });
@@ -227,6 +227,9 @@ impl Actor for Session {
 
     fn stopped(&mut self, _context: &mut Context<Self>) {
         self.end_subscriptions();
+        if let Some(watching) = self.watching.take() {
+            watching.abort();
+        }
     }
 }
 

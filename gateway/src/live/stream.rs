@@ -10,17 +10,16 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use nakku_cluster::Timestamp;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::protocol::{Target, Told};
 use super::subscription::{Gone, Listener};
+use super::token::Shown;
 use super::updates::{Connected, going};
-use crate::auth::Caller;
+use crate::auth::{Caller, bearer};
 use crate::edge::Edge;
 use crate::extract::Query;
 use crate::metrics::METRICS;
@@ -65,17 +64,9 @@ pub async fn events(
     let listener = Queue { queue, slow: slow.clone() };
     let going = Box::pin(edge.live.going());
     let keep_alive = KeepAlive::new().interval(edge.live.settings().heartbeat);
-    let ends_at = Timestamp(i64::try_from(caller.claims.exp.saturating_mul(1000)).unwrap_or(i64::MAX));
+    let refused = Box::pin(Shown::checked(caller.clone(), bearer(&headers)?.to_owned()).refused(edge.clone()));
     let task = tokio::spawn(subscription.serve(edge, caller.claims.sub, cursor, listener)).abort_handle();
-    let told = Stream {
-        queued,
-        slow,
-        going,
-        expires: Instant::now() + ends_at.since(Timestamp::now()),
-        ended: false,
-        task,
-        _connected: connected,
-    };
+    let told = Stream { queued, slow, going, refused, ended: false, task, _connected: connected };
     let events = stream::unfold(told, async |mut told| {
         let event = told.next().await?;
         Some((Ok::<_, Infallible>(event), told))
@@ -103,7 +94,7 @@ struct Stream {
     queued: mpsc::Receiver<Told>,
     slow: Arc<AtomicBool>,
     going: Pin<Box<dyn Future<Output = ()> + Send>>,
-    expires: Instant,
+    refused: Pin<Box<dyn Future<Output = Problem> + Send>>,
     ended: bool,
     task: AbortHandle,
     _connected: Connected,
@@ -117,9 +108,7 @@ impl Stream {
         let told = tokio::select! {
             biased;
             () = &mut self.going => Told::problem(going()),
-            () = tokio::time::sleep_until(self.expires) => {
-                Told::problem(Problem::new(Code::TokenExpired, "the access token has expired"))
-            }
+            problem = &mut self.refused => Told::problem(problem),
             told = self.queued.recv() => match told {
                 Some(told) => told,
                 None if self.slow.load(Ordering::Acquire) => {

@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
-use nakku_cluster::Ask;
 
 use super::protocol::{BEARER, MESSAGE_BYTES_MAX, SUBPROTOCOL};
 use super::session::Session;
-use crate::auth::{self, Caller};
+use super::token::authenticate;
 use crate::edge::Edge;
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -40,8 +39,8 @@ pub async fn open(
     } else if !offered.is_empty() {
         return Err(Problem::new(Code::InvalidValue, format!("the subprotocol is {SUBPROTOCOL}")));
     }
-    let caller = match offered.iter().find_map(|name| name.strip_prefix(BEARER)) {
-        Some(token) => Some(authenticate(&edge, token).await?),
+    let shown = match offered.iter().find_map(|name| name.strip_prefix(BEARER)) {
+        Some(token) => Some(authenticate(&edge, token.to_owned()).await?),
         None => None,
     };
     let connected = edge.live.connect("websocket")?;
@@ -54,17 +53,8 @@ pub async fn open(
         .max_frame_size(READ_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let updates = edge.live.clone();
-        if updates.on_arbiter(move || Session::start(socket, edge, runtime, connected, caller)).is_err() {
+        if updates.on_arbiter(move || Session::start(socket, edge, runtime, connected, shown)).is_err() {
             tracing::debug!("a live connection came too late");
         }
     }))
-}
-
-/// Whose token it is.
-///
-/// # Errors
-/// 401 when it doesn't count.
-pub(super) async fn authenticate(edge: &Edge, token: &str) -> Result<Caller, Problem> {
-    let claims = auth::authenticate(edge, token, Ask::within(edge.settings.ask_timeout)).await?;
-    Ok(Caller { claims })
 }

@@ -23,6 +23,7 @@ use super::{Answer, Page, id, id_in};
 use crate::auth::{RiderOnly, StaffOnly};
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
+use crate::live;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::trace::RequestContext;
 
@@ -113,7 +114,14 @@ pub async fn ping(
     let command = rider::Command::Ping { position, accuracy_m: body.accuracy_m, at };
     let target = Ref::<Rider>::new(rider.0.user().clone());
     match edge.cluster.ask(&target, &command, context.ask()).await?.reply {
-        rider::Reply::Ping { outcome, .. } => Ok(JsonBody(PingBody { outcome })),
+        rider::Reply::Ping { outcome, .. } => {
+            // Who waits for the rider is also shown what is not worth keeping.
+            if matches!(outcome, PingOutcome::Kept | PingOutcome::Thinned) {
+                let seen = live::protocol::Position { lat: body.lat, lng: body.lng, at_ms: at.min(Timestamp::now()).0 };
+                edge.cluster.signal(seen.signal(rider.0.user()));
+            }
+            Ok(JsonBody(PingBody { outcome }))
+        }
         other => Err(Problem::unexpected(&other)),
     }
 }

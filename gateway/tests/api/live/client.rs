@@ -17,7 +17,7 @@ use crate::support::{Client, PATIENCE, Shop, eventually, fresh_key};
 /// A store from which only these tests order.
 pub const LIVE_STORE: &str = "s-koramangala";
 /// Its riders.
-const RIDERS: [&str; 2] = ["rider2", "rider5"];
+pub const RIDERS: [&str; 2] = ["rider2", "rider5"];
 
 /// One WebSocket.
 pub struct Socket(WebSocketStream<TcpStream>);
@@ -68,9 +68,9 @@ impl Socket {
         }
     }
 
-    /// Whether nothing comes for a while.
-    pub async fn is_quiet(&mut self, span: std::time::Duration) -> bool {
-        timeout(span, self.message()).await.is_err()
+    /// The next message, if it comes soon.
+    pub async fn soon(&mut self, span: std::time::Duration) -> Option<Value> {
+        timeout(span, self.next()).await.ok()
     }
 
     /// Reads until the connection is closed, and returns code and reason.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use nakku_actors::delivery::Delivery;
 use nakku_actors::order::Order;
 use nakku_actors::payment::Payment;
-use nakku_cluster::events::{Envelope, Signal};
+use nakku_cluster::events::Envelope;
 use nakku_cluster::{Key, Ref};
 use nakku_gateway::Gateway;
 use nakku_gateway::live::cursor::Cursor;
 use serde_json::{Value, json};
 
-use super::client::{Events, LIVE_STORE, Socket, another, order, step, taken_on};
+use super::client::{Events, LIVE_STORE, RIDERS, Socket, another, order, step, taken_on};
 use crate::support::{Shop, eventually, on_shop, settings};
 
 /// Everything public that the journal holds of an order.
@@ -62,7 +62,7 @@ async fn hear(gateways: [Gateway; 2], token: String, order: String, hop: usize) 
                     return (first.unwrap(), ids);
                 }
             } else {
-                assert!(message["resumed"] == true, "{message}");
+                assert!(message["resumed"] == true || message["position"].is_object(), "{message}");
             }
         }
     }
@@ -87,13 +87,22 @@ fn an_order_is_followed_to_the_door_over_two_gateways() {
         let listed = open["snapshot"]["orders"].as_array().unwrap();
         assert!(listed.iter().any(|one| one["id"] == *order), "{open}");
 
+        let mut lists = Vec::new();
+        for name in RIDERS {
+            let rider = shop.staff(name).await;
+            let mut list = Socket::open(&other, rider.token.as_ref().unwrap()).await;
+            assert!(list.subscribe(json!({ "deliveries": true })).await["snapshot"]["deliveries"].is_array());
+            lists.push((rider.get("/users/me").await.expect(200).body["id"].clone(), list));
+        }
         let (rider, rider_key) = taken_on(shop, &order).await;
+        // The rider's own list changes without being asked for.
+        let (_, list) = lists.iter_mut().find(|(key, _)| *key == *rider_key).unwrap();
+        while list.next().await["snapshot"]["deliveries"][0]["id"] != *order {}
         // One who watches hears where the rider is, as told to another gateway.
         let mut watching = Socket::open(&other, &token).await;
         assert!(watching.subscribe(json!({ "order": order })).await["snapshot"]["delivery"].is_object());
-        let position = json!({ "lat": 12.9, "lng": 77.6, "at_ms": 1_700_000_000_000_i64 });
-        let signal = |body: &Value| Signal { topic: format!("rider/{rider_key}"), body: body.to_string() };
-        shop.node.cluster().signal(signal(&position));
+        let position = json!({ "lat": 12.9, "lng": 77.6 });
+        rider.post("/rider/position", position).await.expect(200);
         let told = loop {
             let message = watching.next().await;
             if message["position"].is_object() {
@@ -102,7 +111,11 @@ fn an_order_is_followed_to_the_door_over_two_gateways() {
         };
         assert_eq!(told["position"]["lat"], 12.9);
         assert_eq!(told["position"]["rider"], *rider_key);
-        drop(events);
+        // One who comes later is told where the rider was last.
+        let mut late = Socket::open(&shop.gateway, &token).await;
+        assert!(late.subscribe(json!({ "order": order })).await["snapshot"]["order"].is_object());
+        assert_eq!(late.next().await["position"]["lat"], 12.9);
+        drop((events, late));
         step(&rider, &order, "pick-up", Value::Null).await;
         step(&rider, &order, "deliver", json!({ "cash_collected_minor": 6_000 })).await;
 
@@ -132,8 +145,10 @@ fn an_order_is_followed_to_the_door_over_two_gateways() {
         ids.sort();
         assert_eq!(ids, behind(&journal, &last_id));
         // Positions are not told any more.
-        shop.node.cluster().signal(signal(&position));
-        while !watching.is_quiet(Duration::from_millis(300)).await {}
+        rider.post("/rider/position", json!({ "lat": 12.91, "lng": 77.6 })).await.expect(200);
+        while let Some(message) = watching.soon(Duration::from_millis(300)).await {
+            assert_ne!(message["position"]["lat"], 12.91, "{message}");
+        }
         let mut on_board = Vec::new();
         while !on_board.contains(&json!("order.completed")) {
             let message = board.next().await;
@@ -143,24 +158,6 @@ fn an_order_is_followed_to_the_door_over_two_gateways() {
         }
         assert!(on_board.contains(&json!("delivery.assigned")), "{on_board:?}");
         other.drain(Duration::from_secs(5)).await;
-    });
-}
-
-#[test]
-fn a_rider_is_shown_what_is_offered() {
-    on_shop(async |shop| {
-        let mut rider = Socket::open(&shop.gateway, shop.staff("rider1").await.token.as_ref().unwrap()).await;
-        let first = rider.subscribe(json!({ "deliveries": true })).await;
-        assert!(first["snapshot"]["presence"].is_string(), "{first}");
-        // What changes of it is shown without being asked for.
-        let client = shop.staff("rider1").await;
-        let store = first["snapshot"]["store"].as_str().unwrap_or("s-indiranagar").to_owned();
-        client.post("/rider/online", json!({ "store": store })).await.expect(200);
-        let mut presence = Value::Null;
-        while presence != "online" {
-            presence = rider.next().await["snapshot"]["presence"].clone();
-        }
-        client.post("/rider/offline", Value::Null).await.expect(200);
     });
 }
 
@@ -176,6 +173,7 @@ fn a_cursor_that_leads_nowhere_begins_anew() {
         let message = socket.subscribe(json!({ "order": order, "cursor": "nonsense" })).await;
         assert_eq!(message["problem"]["code"], "invalid_value");
         customer.post(&format!("/orders/{order}/cancel"), json!({})).await.expect(200);
-        assert!(socket.is_quiet(Duration::from_millis(300)).await, "what was unsubscribed from is not heard of");
+        let heard = socket.soon(Duration::from_millis(300)).await;
+        assert_eq!(heard, None, "what was unsubscribed from is not heard of");
     });
 }

@@ -9,7 +9,7 @@ use nakku_gateway::{Gateway, GatewaySettings};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
-use super::client::{LIVE_STORE, Socket, another, order, step, taken_on};
+use super::client::{Events, LIVE_STORE, Socket, another, order, step, taken_on};
 use crate::access::token;
 use crate::support::{Client, JWT_SECRET, PATIENCE, fresh_key, on_shop, settings};
 
@@ -66,6 +66,28 @@ fn a_connection_ends_with_its_token() {
         let socket = Socket::open(&gateway, registered["access_token"].as_str().unwrap()).await;
         assert_eq!(socket.closed().await, (4001, "token_expired".into()));
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        gateway.drain(Duration::from_secs(5)).await;
+    });
+}
+
+#[test]
+fn a_connection_ends_with_its_session() {
+    on_shop(async |shop| {
+        let live = LiveSettings { heartbeat: Duration::from_millis(200), ..LiveSettings::default() };
+        let gateway = another(shop, GatewaySettings { live, ..settings() }).await;
+        let customer = shop.customer().await;
+        let client = Client::of(&gateway).with(customer.token.as_ref().unwrap());
+        let order = order(shop, &customer).await;
+        let socket = Socket::open(&gateway, customer.token.as_ref().unwrap()).await;
+        let mut events = Events::open(&client, &format!("order={order}"), None).await;
+        client.post("/auth/logout", Value::Null).await.expect(204);
+        assert_eq!(socket.closed().await, (4001, "token_revoked".into()));
+        assert_eq!(refused(&gateway, customer.token.as_deref()).await, (401, "token_revoked".into()));
+        let mut last = events.next().await;
+        while let Some(told) = events.next().await {
+            last = Some(told);
+        }
+        assert_eq!(last.unwrap().data["problem"]["code"], "token_revoked");
         gateway.drain(Duration::from_secs(5)).await;
     });
 }
