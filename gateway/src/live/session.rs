@@ -65,7 +65,7 @@ struct Outgoing {
 
 impl Session {
     /// Creates the actor on this thread.
-    pub fn start(socket: WebSocket, edge: Arc<Edge>, runtime: Handle, connected: Connected, caller: Option<Caller>) {
+    pub fn start(socket: WebSocket, edge: Arc<Edge>, runtime: Handle, connected: Connected, shown: Option<Shown>) {
         Self::create(|context| {
             context.set_mailbox_capacity(MAILBOX_MAX);
             Self {
