@@ -139,7 +139,8 @@ mod tests {
         assert!(refused(vec![vec![[0, 0], [9, 0], [9, 9], [0, 9]]]).contains("end where they begin"));
         assert!(refused(vec![square(180_000_000, 0, 9)]).contains("longitude"));
         assert!(refused(vec![square(0, 0, EXTENT_E6_MAX + 1)]).contains("one degree"));
-        let bow = vec![[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]];
+        // Not the even one: it has no area, and is refused for that.
+        let bow = vec![[0, 0], [9, 9], [9, 0], [0, 7], [0, 0]];
         assert!(refused(vec![bow]).contains("self-intersection"));
         assert!(refused(vec![square(0, 0, 9), square(5, 5, 9)]).contains("not contained"));
         assert!(refused(vec![square(0, 0, 90), square(10, 10, 20), square(20, 20, 20)]).contains("intersect"));
