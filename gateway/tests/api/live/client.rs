@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{Client, PATIENCE, Shop, eventually, fresh_key};
 
-/// A store from which only these tests order.
+/// A store from which only those of these tests order that need a rider.
 pub const LIVE_STORE: &str = "s-koramangala";
 /// Its riders.
 pub const RIDERS: [&str; 2] = ["rider2", "rider5"];
@@ -145,14 +145,14 @@ pub async fn another(shop: &Shop, settings: GatewaySettings) -> Gateway {
     nakku_gateway::start(shop.node.cluster(), settings).await.expect("a gateway starts")
 }
 
-/// An order that a customer has placed, to be paid at the door.
-pub async fn order(shop: &Shop, customer: &Client) -> String {
+/// An order from a store that a customer has placed, to be paid at the door.
+pub async fn order(shop: &Shop, customer: &Client, store: &str) -> String {
     let sku = shop.product(0, 6_000).await;
     let supply = json!({ "receipt": sku, "lines": [{ "sku": sku, "quantity": 5 }] });
-    shop.staff("admin").await.post(&format!("/stores/{LIVE_STORE}/stock"), supply).await.expect(200);
-    let item = json!({ "quantity": 1, "store": LIVE_STORE });
+    shop.staff("admin").await.post(&format!("/stores/{store}/stock"), supply).await.expect(200);
+    let item = json!({ "quantity": 1, "store": store });
     customer.put(&format!("/cart/items/{sku}"), item).await.expect(200);
-    let body = json!({ "payment": { "method": "cash" }, "address": "12 Hill Road", "store": LIVE_STORE });
+    let body = json!({ "payment": { "method": "cash" }, "address": "12 Hill Road", "store": store });
     customer.check_out(&fresh_key(), &body).await.expect(201).body["id"].as_str().unwrap().to_owned()
 }
 

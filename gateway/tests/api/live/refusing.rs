@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Error;
 
 use super::client::{Events, LIVE_STORE, Socket, another, order, step, taken_on};
 use crate::access::token;
-use crate::support::{Client, JWT_SECRET, PATIENCE, fresh_key, on_shop, settings};
+use crate::support::{Client, JWT_SECRET, PATIENCE, STORE, fresh_key, on_shop, settings};
 
 /// Status and code with which a WebSocket is refused.
 async fn refused(gateway: &Gateway, token: Option<&str>) -> (u16, String) {
@@ -77,7 +77,7 @@ fn a_connection_ends_with_its_session() {
         let gateway = another(shop, GatewaySettings { live, ..settings() }).await;
         let customer = shop.customer().await;
         let client = Client::of(&gateway).with(customer.token.as_ref().unwrap());
-        let order = order(shop, &customer).await;
+        let order = order(shop, &customer, STORE).await;
         let socket = Socket::open(&gateway, customer.token.as_ref().unwrap()).await;
         let mut events = Events::open(&client, &format!("order={order}"), None).await;
         client.post("/auth/logout", Value::Null).await.expect(204);
@@ -96,7 +96,7 @@ fn a_connection_ends_with_its_session() {
 fn what_is_anothers_is_refused() {
     on_shop(async |shop| {
         let (customer, stranger) = (shop.customer().await, shop.customer().await);
-        let order = order(shop, &customer).await;
+        let order = order(shop, &customer, STORE).await;
         let mut socket = Socket::open(&shop.gateway, stranger.token.as_ref().unwrap()).await;
         let message = socket.subscribe(json!({ "order": order })).await;
         assert_eq!((&message["of"]["order"], &message["problem"]["code"]), (&json!(order), &json!("not_found")));
@@ -181,7 +181,7 @@ fn a_slow_client_is_told_and_dropped_and_others_are_not_disturbed() {
         let live = LiveSettings { queue_max: 64, ..LiveSettings::default() };
         let gateway = another(shop, GatewaySettings { live, ..settings() }).await;
         let customer = shop.customer().await;
-        let order = order(shop, &customer).await;
+        let order = order(shop, &customer, LIVE_STORE).await;
         let (rider, rider_key) = taken_on(shop, &order).await;
         let token = customer.token.as_ref().unwrap();
         let mut slow = Socket::try_open(gateway.local_address(), Some(token), Some(4096)).await.unwrap();
