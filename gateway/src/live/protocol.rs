@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn each_way_of_being_wrong_has_its_code() {
         assert_eq!(code("{"), Code::BrokenJson);
-        assert_eq!(code("[]"), Code::WrongType);
+        assert_eq!(code("7"), Code::WrongType);
         assert_eq!(code("{}"), Code::InvalidValue);
         assert_eq!(code(r#"{"follow":1}"#), Code::UnknownField);
         assert_eq!(code(r#"{"subscribe":{}}"#), Code::InvalidValue);
