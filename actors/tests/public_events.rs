@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use nakku_actors::delivery::{self, Delivery};
 use nakku_actors::inventory::{self, Line as StockLine, Stock};
+use nakku_actors::notification::command::Email;
+use nakku_actors::notification::{self, Inbox};
 use nakku_actors::order::command::Line as OrderLine;
 use nakku_actors::order::{self, Order, PaymentMethod, Placement, Status};
 use nakku_actors::payment::provider::{TOKEN_APPROVE, TOKEN_DECLINE};
@@ -36,6 +38,12 @@ async fn what_a_shop_tells_is_as_documented() {
     people(&cluster).await;
     goods(&cluster, &store).await;
     orders(&cluster, &store).await;
+    let list = || notification::Command::List { before: None, limit: 100 };
+    until::<Inbox>(&cluster, &key("u-demo-customer"), list, "told by e-mail in vain", |reply| {
+        let notification::Reply::Messages { messages, .. } = reply else { return false };
+        messages.iter().any(|message| matches!(message.email, Email::Failed { .. }))
+    })
+    .await;
     only.node.stop().await;
 
     let told = published(&node::database(&only.folder)).await;

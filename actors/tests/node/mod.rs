@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nakku_actors::notification::mailer::NoMailer;
 use nakku_actors::payment::SimulatedCard;
 use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
@@ -56,7 +57,8 @@ pub async fn start(name: &str) -> Only {
         kafka: None,
         version: "test".into(),
     };
-    let node = Node::start(settings, services, vec![Arc::new(SimulatedCard::default())]).await;
+    // Nobody carries e-mails, so that what is said of one that can't be sent is said too.
+    let node = Node::start(settings, services, vec![Arc::new(SimulatedCard::default()), Arc::new(NoMailer)]).await;
     Only { node: node.expect("the node starts"), folder }
 }
 
