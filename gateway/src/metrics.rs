@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
-};
+use nakku_cluster::metrics as cluster;
+use nakku_cluster::metrics::define::{Definition, counter, counters, definitions, gauge, gauges, histograms};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-/// The edge's metrics, in the process's default registry.
-pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::register);
+/// The edge's metrics.
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::define);
 
 /// See each field.
 #[derive(Debug)]
@@ -48,104 +48,83 @@ pub struct Metrics {
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 impl Metrics {
-    fn register() -> Self {
-        let metrics = Self::new().expect("names and labels are fixed and valid");
-        let registry = prometheus::default_registry();
-        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
-            Box::new(metrics.requests.clone()),
-            Box::new(metrics.request_seconds.clone()),
-            Box::new(metrics.requests_in_flight.clone()),
-            Box::new(metrics.requests_refused.clone()),
-            Box::new(metrics.problems.clone()),
-            Box::new(metrics.password_seconds.clone()),
-            Box::new(metrics.rate_limited.clone()),
-            Box::new(metrics.session_checks.clone()),
-            Box::new(metrics.pages.clone()),
-            Box::new(metrics.redis_up.clone()),
-            Box::new(metrics.redis_operations.clone()),
-            Box::new(metrics.redis_seconds.clone()),
-            Box::new(metrics.live_connections.clone()),
-            Box::new(metrics.live_messages.clone()),
-            Box::new(metrics.live_slow.clone()),
-        ];
-        for collector in collectors {
-            registry.register(collector).expect("each name is registered once");
-        }
-        metrics
-    }
-
-    fn new() -> prometheus::Result<Self> {
-        let seconds = |name, help| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        Ok(Self {
-            requests: IntCounterVec::new(
-                Opts::new("nakku_gateway_requests_total", "Requests answered"),
-                &["route", "method", "status"],
-            )?,
-            request_seconds: HistogramVec::new(
-                seconds("nakku_gateway_request_seconds", "Time from a request's header to its answer"),
+    fn define() -> Self {
+        Self {
+            requests: counters("nakku_gateway_requests_total", "Requests answered", &["route", "method", "status"]),
+            request_seconds: histograms(
+                "nakku_gateway_request_seconds",
+                "Time from a request's header to its answer",
                 &["route", "method"],
-            )?,
-            requests_in_flight: IntGauge::new("nakku_gateway_requests_in_flight", "Requests in progress")?,
-            requests_refused: IntCounter::new(
+                SECONDS,
+            ),
+            requests_in_flight: gauge("nakku_gateway_requests_in_flight", "Requests in progress"),
+            requests_refused: counter(
                 "nakku_gateway_requests_refused_total",
                 "Requests refused because too many were in progress",
-            )?,
-            problems: IntCounterVec::new(
-                Opts::new("nakku_gateway_problems_total", "Problems answered, by code"),
-                &["code"],
-            )?,
-            password_seconds: HistogramVec::new(
-                seconds("nakku_gateway_password_seconds", "Time to hash or check one password"),
+            ),
+            problems: counters("nakku_gateway_problems_total", "Problems answered, by code", &["code"]),
+            password_seconds: histograms(
+                "nakku_gateway_password_seconds",
+                "Time to hash or check one password",
                 &["operation"],
-            )?,
-            rate_limited: IntCounterVec::new(
-                Opts::new("nakku_gateway_rate_limited_total", "Requests refused because they came too fast"),
+                SECONDS,
+            ),
+            rate_limited: counters(
+                "nakku_gateway_rate_limited_total",
+                "Requests refused because they came too fast",
                 &["limit"],
-            )?,
-            session_checks: IntCounterVec::new(
-                Opts::new("nakku_gateway_session_checks_total", "Checks whether a token's session is open"),
+            ),
+            session_checks: counters(
+                "nakku_gateway_session_checks_total",
+                "Checks whether a token's session is open",
                 &["source"],
-            )?,
-            pages: IntCounterVec::new(
-                Opts::new("nakku_gateway_cached_pages_total", "Looks for cached pages"),
-                &["subject", "outcome"],
-            )?,
-            redis_up: IntGauge::new(
+            ),
+            pages: counters("nakku_gateway_cached_pages_total", "Looks for cached pages", &["subject", "outcome"]),
+            redis_up: gauge(
                 "nakku_gateway_redis_up",
                 "1 while all of Redis can be reached, 0 while some of it is away or none is set",
-            )?,
-            redis_operations: IntCounterVec::new(
-                Opts::new("nakku_gateway_redis_operations_total", "Operations on Redis"),
+            ),
+            redis_operations: counters(
+                "nakku_gateway_redis_operations_total",
+                "Operations on Redis",
                 &["operation", "outcome"],
-            )?,
-            redis_seconds: HistogramVec::new(
-                seconds("nakku_gateway_redis_seconds", "Time of operations on Redis that succeeded"),
+            ),
+            redis_seconds: histograms(
+                "nakku_gateway_redis_seconds",
+                "Time of operations on Redis that succeeded",
                 &["operation"],
-            )?,
-            live_connections: IntGaugeVec::new(
-                Opts::new("nakku_gateway_live_connections", "Live connections that are open"),
+                SECONDS,
+            ),
+            live_connections: gauges(
+                "nakku_gateway_live_connections",
+                "Live connections that are open",
                 &["transport"],
-            )?,
-            live_messages: IntCounterVec::new(
-                Opts::new("nakku_gateway_live_messages_total", "Messages to live connections"),
-                &["kind"],
-            )?,
-            live_slow: IntCounterVec::new(
-                Opts::new("nakku_gateway_live_slow_total", "Live connections dropped because they were too slow"),
+            ),
+            live_messages: counters("nakku_gateway_live_messages_total", "Messages to live connections", &["kind"]),
+            live_slow: counters(
+                "nakku_gateway_live_slow_total",
+                "Live connections dropped because they were too slow",
                 &["transport"],
-            )?,
-        })
+            ),
+        }
     }
 }
 
-/// Everything that the process has registered, as Prometheus text (version 0.0.4).
+/// Everything that the process counts, as Prometheus text (version 0.0.4).
 pub fn text() -> String {
+    define();
+    cluster::define::text()
+}
+
+/// What all of them are.
+pub fn all() -> Vec<Definition> {
+    define();
+    definitions()
+}
+
+fn define() {
     LazyLock::force(&METRICS);
-    let mut bytes = Vec::new();
-    if let Err(error) = TextEncoder::new().encode(&prometheus::gather(), &mut bytes) {
-        tracing::warn!(%error, "metrics can't be encoded");
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    cluster::define();
 }
 
 #[cfg(test)]
@@ -157,7 +136,7 @@ mod tests {
         METRICS.requests.with_label_values(&["/health", "GET", "200"]).inc();
         METRICS.problems.with_label_values(&["not_found"]).inc();
         let text = text();
-        for name in ["nakku_gateway_requests_total", "nakku_gateway_requests_in_flight", "nakku_gateway_problems_total"]
+        for name in ["nakku_gateway_requests_total", "nakku_gateway_requests_in_flight", "nakku_journal_commit_seconds"]
         {
             assert!(text.contains(&format!("# HELP {name} ")), "{name} is missing in\n{text}");
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{asyncapi, dead_letters, openapi, order, status, user};
+use super::{asyncapi, dead_letters, metrics, openapi, order, status, user};
 use crate::dev;
 use crate::settings::Sources;
 
@@ -46,6 +46,8 @@ pub enum Command {
     Openapi(openapi::Openapi),
     /// Print the AsyncAPI document of the events
     Asyncapi(asyncapi::Asyncapi),
+    /// Print every metric: name, kind, labels and what it says
+    Metrics(metrics::Metrics),
     /// Run a benchmark, with a baseline in the same run
     Bench(Bench),
 }

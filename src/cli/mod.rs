@@ -4,13 +4,14 @@
 //! - [`outcome`]: exit codes and the one line that says what is wrong
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
-//! - [`asyncapi`], [`config`], [`dead_letters`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
+//! - [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
 
 pub mod arguments;
 pub mod asyncapi;
 pub mod client;
 mod config;
 pub mod dead_letters;
+mod metrics;
 mod migrate;
 pub mod openapi;
 pub mod order;
@@ -59,6 +60,7 @@ fn perform(command: Command) -> Done {
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Asyncapi(arguments) => asyncapi::run(&arguments),
         Command::Bench(arguments) => server()?.block_on(bench(&arguments)),
+        Command::Metrics(arguments) => metrics::run(&arguments),
         Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
         Command::DeadLetters(command) => client()?.block_on(dead_letters::run(&command)),

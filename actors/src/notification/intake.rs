@@ -51,18 +51,18 @@ pub enum Changed {
         /// Which.
         notice: Box<Notice>,
     },
-    /// It is in the inbox.
+    /// Messages are in their inboxes.
     Forwarded {
         /// Which.
-        sequence: u64,
+        sequences: Vec<u64>,
     },
 }
 
-/// Told by the runtime when an inbox has a message.
+/// Told by the runtime when inboxes have messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forwarded {
     /// Which.
-    pub sequence: u64,
+    pub sequences: Vec<u64>,
 }
 
 /// What is yet to be forwarded, by sequence.
@@ -94,30 +94,33 @@ impl Consumer for Notices {
         Ok(notice.into_iter().collect())
     }
 
-    fn decide(state: &Forwards, Forwarded { sequence }: Forwarded, _: &mut Context) -> Decision<Changed, ()> {
-        let event = state.0.contains_key(&sequence).then_some(Changed::Forwarded { sequence });
+    fn decide(state: &Forwards, Forwarded { sequences }: Forwarded, _: &mut Context) -> Decision<Changed, ()> {
+        let is_news = sequences.iter().any(|sequence| state.0.contains_key(sequence));
+        let event = is_news.then_some(Changed::Forwarded { sequences });
         Decision::events(event.into_iter().collect(), ())
     }
 
     fn evolve(state: &mut Forwards, event: &Changed) {
         match event {
             Changed::Noticed { notice } => drop(state.0.insert(notice.sequence, (**notice).clone())),
-            Changed::Forwarded { sequence } => drop(state.0.remove(sequence)),
+            Changed::Forwarded { sequences } => sequences.iter().for_each(|sequence| drop(state.0.remove(sequence))),
         }
     }
 
+    /// Several at once, gathered into one command, so that a burst costs the intake few commits.
     fn outstanding(state: &Forwards) -> Outstanding<Intake<Self>> {
-        let mut outstanding = Outstanding::none();
-        for notice in state.0.values().take(SIDE_BY_SIDE_MAX) {
-            let Notice { sequence, cause, user, template, values, at } = notice.clone();
-            let deliver = InboxCommand::Deliver { cause, template, values, at };
-            let call = Call::ask(&Ref::<Inbox>::new(user), &deliver);
-            // A refusal is as good: what the inbox won't take it never will.
-            outstanding = outstanding.effect(Effect::new("forward", sequence, vec![call], move |_| {
-                IntakeCommand::Own(Forwarded { sequence })
-            }));
-        }
-        outstanding
+        let batch: Vec<&Notice> = state.0.values().take(SIDE_BY_SIDE_MAX).collect();
+        let Some(first) = batch.first() else { return Outstanding::none() };
+        let sequences = batch.iter().map(|notice| notice.sequence).collect();
+        let calls = batch.iter().map(|notice| {
+            let Notice { cause, user, template, values, at, .. } = (*notice).clone();
+            Call::ask(&Ref::<Inbox>::new(user), &InboxCommand::Deliver { cause, template, values, at })
+        });
+        // A refusal is as good: what the inbox won't take it never will.
+        let forward = Effect::new("forward", first.sequence, calls.collect(), move |_| {
+            IntakeCommand::Own(Forwarded { sequences })
+        });
+        Outstanding::none().effect(forward)
     }
 
     fn room(state: &Forwards) -> usize {

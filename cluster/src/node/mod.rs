@@ -40,8 +40,9 @@ pub use settings::NodeSettings;
 
 /// How long a node waits at its start for the shards that the view gives to it.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long events gather before the consumers of this cluster are fed without a broker.
-const LOCAL_LINGER: Duration = Duration::from_millis(100);
+/// How long events gather before the consumers of this cluster are fed without a broker. Each feeding is a commit of
+/// an intake, so fewer and larger ones leave the database to the orders; what they tell may be 2 s old.
+const LOCAL_LINGER: Duration = Duration::from_millis(400);
 /// How long they gather before they go to a broker.
 const KAFKA_LINGER: Duration = Duration::from_millis(5);
 /// How long a drain waits for the others to take over.

@@ -289,22 +289,26 @@ async fn priced(edge: &Edge, context: &RequestContext, sku: &str) -> Result<(Str
 /// Looks on until the order is confirmed or cancelled, or the request's time is over.
 async fn decided(edge: &Edge, context: &RequestContext, key: &Key) -> Result<Response, Problem> {
     let mut pause = PAUSE_FIRST;
-    loop {
-        let (details, entity_version) = full(edge, context.ask(), key).await?;
-        let status = details.summary.status;
-        let was_confirmed = details.confirmed_at.is_some();
-        if status == Status::Cancelled && !was_confirmed {
-            let reason = details.summary.cancelled.unwrap_or(order::CancelReason::DeadlinePassed);
-            return Err(Problem::from(reason).order(key));
-        }
-        let time_over = context.remaining() < pause + ANSWER_MARGIN;
-        if status != Status::Placing || time_over {
-            let code = if status == Status::Placing { StatusCode::ACCEPTED } else { StatusCode::CREATED };
-            let location = [(LOCATION, format!("/api/v1/orders/{key}"))];
-            return Ok((code, location, JsonBody(OrderBody::new(*details, entity_version))).into_response());
-        }
+    // Only the summary is asked for meanwhile: the whole order is dear to write out again and again.
+    while status(edge, context, key).await? == Status::Placing && context.remaining() >= pause + ANSWER_MARGIN {
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(PAUSE_MAX);
+    }
+    let (details, entity_version) = full(edge, context.ask(), key).await?;
+    let status = details.summary.status;
+    if status == Status::Cancelled && details.confirmed_at.is_none() {
+        let reason = details.summary.cancelled.unwrap_or(order::CancelReason::DeadlinePassed);
+        return Err(Problem::from(reason).order(key));
+    }
+    let code = if status == Status::Placing { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+    let location = [(LOCATION, format!("/api/v1/orders/{key}"))];
+    Ok((code, location, JsonBody(OrderBody::new(*details, entity_version))).into_response())
+}
+
+async fn status(edge: &Edge, context: &RequestContext, key: &Key) -> Result<Status, Problem> {
+    match edge.cluster.ask(&Ref::<Order>::new(key.clone()), &Command::Status, context.ask()).await?.reply {
+        order::Reply::Status(summary) => Ok(summary.status),
+        other => Err(Problem::unexpected(&other)),
     }
 }
 

@@ -1,0 +1,229 @@
+//! Every metric of this crate: name, labels, help. Labels are types and places, never ids.
+//!
+//! - [`define`]: how any crate defines a metric, so that it is printed and described
+
+pub mod define;
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, exponential_buckets};
+
+use self::define::{counters, gauges, histogram};
+use crate::reference::Kind;
+use crate::store::{CommitError, Store};
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::define);
+
+/// Defines them all, so that they are printed before they first change.
+pub fn define() {
+    LazyLock::force(&METRICS);
+}
+
+struct Metrics {
+    commits: IntCounterVec,
+    commands: IntCounterVec,
+    rows: IntCounterVec,
+    commit_seconds: Histogram,
+    batch_commands: Histogram,
+    asks: IntCounterVec,
+    loaded: IntGaugeVec,
+    restarts: IntCounterVec,
+    shards: IntGaugeVec,
+    effects: IntCounterVec,
+    link_requests: IntCounterVec,
+    links: IntGaugeVec,
+    links_ended: IntCounterVec,
+    link_dropped: IntCounterVec,
+    published: IntCounterVec,
+    publish_failures: IntCounterVec,
+    publish_lag: IntGaugeVec,
+    consumed: IntCounterVec,
+    dead_letters: IntCounterVec,
+    event_gaps: IntCounterVec,
+    events_stuck: IntGaugeVec,
+    consumer_lag: IntGaugeVec,
+    /// One of `link_requests`, which counts most often.
+    link_answered: IntCounter,
+}
+
+impl Metrics {
+    fn define() -> Self {
+        let link_requests =
+            counters("nakku_link_requests_total", "Requests to other nodes, by how they ended.", &["ended"]);
+        let link_answered = link_requests.with_label_values(&["answered"]);
+        Self {
+            commits: counters("nakku_journal_commits_total", "Transactions by outcome.", &["outcome"]),
+            commands: counters("nakku_journal_commands_total", "Decisions and waiting reads released.", &["database"]),
+            rows: counters("nakku_journal_rows_total", "Journal rows committed.", &["database"]),
+            commit_seconds: histogram(
+                "nakku_journal_commit_seconds",
+                "Time of one transaction.",
+                exponential_buckets(0.000_25, 2.0, 15),
+            ),
+            batch_commands: histogram(
+                "nakku_journal_batch_commands",
+                "Decisions in one transaction.",
+                exponential_buckets(1.0, 2.0, 10),
+            ),
+            asks: counters(
+                "nakku_asks_total",
+                "Commands executed on this node, by kind and outcome.",
+                &["service", "entity", "outcome"],
+            ),
+            loaded: gauges("nakku_entities_loaded", "Entities in memory.", &["service"]),
+            restarts: counters(
+                "nakku_entity_restarts_total",
+                "Entities that failed and were restarted.",
+                &["service", "entity"],
+            ),
+            shards: gauges("nakku_shards_serving", "Shards that this node serves.", &["service"]),
+            effects: counters(
+                "nakku_effects_total",
+                "Effects of entities by kind, step and outcome of the attempt.",
+                &["kind", "step", "outcome"],
+            ),
+            link_requests,
+            links: gauges("nakku_links", "Links to other nodes, by state.", &["state"]),
+            links_ended: counters("nakku_links_ended_total", "Links that were lost, or closed on purpose.", &["how"]),
+            link_dropped: counters(
+                "nakku_link_messages_dropped_total",
+                "Messages of links that could not be delivered: strays of a former link, answers and notices to a peer that takes none.",
+                &["what"],
+            ),
+            published: counters("nakku_events_published_total", "Events that the sink has taken.", &["service"]),
+            publish_failures: counters(
+                "nakku_events_publish_failures_total",
+                "Rounds of publishing that failed and are repeated.",
+                &["service"],
+            ),
+            publish_lag: gauges(
+                "nakku_events_lag_rows",
+                "Committed journal rows of this node's shards not published yet.",
+                &["service"],
+            ),
+            consumed: counters("nakku_events_consumed_total", "Events that intakes have taken.", &["group"]),
+            dead_letters: counters("nakku_events_dead_lettered_total", "Events that were set aside.", &["group"]),
+            event_gaps: counters(
+                "nakku_events_gaps_total",
+                "Batches of events that were left alone because an earlier event was missing; they come again after it.",
+                &["group"],
+            ),
+            events_stuck: gauges(
+                "nakku_events_stuck",
+                "Source shards that have lacked an event for a minute while newer ones arrived.",
+                &["group"],
+            ),
+            consumer_lag: gauges(
+                "nakku_kafka_consumer_lag",
+                "Messages of this node's partitions behind the committed offsets.",
+                &["group"],
+            ),
+            link_answered,
+        }
+    }
+}
+
+pub(crate) fn committed(store: &Arc<dyn Store>, commands: usize, rows: usize, took: Duration) {
+    METRICS.commits.with_label_values(&["committed"]).inc();
+    METRICS.commands.with_label_values(&[store.location()]).inc_by(commands as u64);
+    METRICS.rows.with_label_values(&[store.location()]).inc_by(rows as u64);
+    METRICS.commit_seconds.observe(took.as_secs_f64());
+    #[allow(clippy::cast_precision_loss, reason = "batches are small")]
+    METRICS.batch_commands.observe(commands as f64);
+}
+
+pub(crate) fn commit_failed(error: &CommitError) {
+    let outcome = match error {
+        CommitError::Collision => "collision",
+        CommitError::Repeat(_) => "repeat",
+        CommitError::Unknown(_) => "unknown",
+        CommitError::NotBegun(_) => "not_begun",
+        CommitError::Refused(_) => "refused",
+    };
+    METRICS.commits.with_label_values(&[outcome]).inc();
+}
+
+pub(crate) fn asked(kind: Kind, outcome: &str) {
+    METRICS.asks.with_label_values(&[kind.service, kind.entity, outcome]).inc();
+}
+
+pub(crate) fn loaded(service: &str, change: i64) {
+    METRICS.loaded.with_label_values(&[service]).add(change);
+}
+
+pub(crate) fn loaded_count(service: &str) -> i64 {
+    METRICS.loaded.with_label_values(&[service]).get()
+}
+
+pub(crate) fn restarted(kind: Kind) {
+    METRICS.restarts.with_label_values(&[kind.service, kind.entity]).inc();
+}
+
+pub(crate) fn serving(service: &str, change: i64) {
+    METRICS.shards.with_label_values(&[service]).add(change);
+}
+
+pub(crate) fn serving_count(service: &str) -> i64 {
+    METRICS.shards.with_label_values(&[service]).get()
+}
+
+pub(crate) fn effect(kind: &str, step: &str, outcome: &str) {
+    METRICS.effects.with_label_values(&[kind, step, outcome]).inc();
+}
+
+pub(crate) fn published(service: &str, count: usize) {
+    METRICS.published.with_label_values(&[service]).inc_by(count as u64);
+}
+
+pub(crate) fn publish_failed(service: &str) {
+    METRICS.publish_failures.with_label_values(&[service]).inc();
+}
+
+pub(crate) fn publish_lag(service: &str, rows: u64) {
+    METRICS.publish_lag.with_label_values(&[service]).set(i64::try_from(rows).unwrap_or(i64::MAX));
+}
+
+pub(crate) fn publish_lag_rows(service: &str) -> u64 {
+    u64::try_from(METRICS.publish_lag.with_label_values(&[service]).get()).unwrap_or(0)
+}
+
+pub(crate) fn consumed(group: &str, count: usize) {
+    METRICS.consumed.with_label_values(&[group]).inc_by(count as u64);
+}
+
+pub(crate) fn dead_lettered(group: &str) {
+    METRICS.dead_letters.with_label_values(&[group]).inc();
+}
+
+pub(crate) fn event_gap(group: &str) {
+    METRICS.event_gaps.with_label_values(&[group]).inc();
+}
+
+pub(crate) fn events_stuck(group: &str, shards: usize) {
+    METRICS.events_stuck.with_label_values(&[group]).set(i64::try_from(shards).unwrap_or(i64::MAX));
+}
+
+pub(crate) fn consumer_lag(group: &str, messages: i64) {
+    METRICS.consumer_lag.with_label_values(&[group]).set(messages);
+}
+
+pub(crate) fn link_answered() {
+    METRICS.link_answered.inc();
+}
+
+pub(crate) fn link_failed(ended: &str) {
+    METRICS.link_requests.with_label_values(&[ended]).inc();
+}
+
+pub(crate) fn links_ready(count: usize) {
+    METRICS.links.with_label_values(&["ready"]).set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+pub(crate) fn link_ended(how: &str) {
+    METRICS.links_ended.with_label_values(&[how]).inc();
+}
+
+pub(crate) fn link_dropped(what: &str) {
+    METRICS.link_dropped.with_label_values(&[what]).inc();
+}
