@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Answer, Page, id, id_in};
-use crate::auth::{RiderOnly, StaffOnly};
+use crate::auth::{Caller, RiderOnly, StaffOnly};
 use crate::edge::Edge;
 use crate::extract::{Json, Path, Query};
-use crate::live;
+use crate::live::protocol;
 use crate::problem::{Code, Problem, ProblemBody};
+use crate::shared;
 use crate::trace::RequestContext;
 
 /// How many riders are found unless asked otherwise.
@@ -90,10 +91,12 @@ pub async fn nearest(
         other => return Err(Problem::unexpected(&other)),
     };
     let busy_too = query.busy.unwrap_or(false);
-    let among = riders.into_iter().filter(|(_, kept)| busy_too || kept.is_none()).map(|(rider, _)| rider).collect();
-    let command = Command::Nearest { position, within_m, limit, among: Some(among) };
+    let among: Vec<Key> =
+        riders.into_iter().filter(|(_, kept)| busy_too || kept.is_none()).map(|(rider, _)| rider).collect();
+    let command = Command::Nearest { position, within_m, limit, among: Some(among.clone()) };
     match edge.cluster.ask(&directory::reference(), &command, context.ask()).await?.reply {
-        Reply::Riders { riders } => {
+        Reply::Riders { mut riders } => {
+            overlay(&edge, &store, &Wanted { position, within_m, limit, among }, &mut riders).await;
             Ok(JsonBody(Page { items: riders.into_iter().map(NearBody::from).collect(), next: None }))
         }
         other => Err(Problem::unexpected(&other)),
@@ -117,13 +120,56 @@ pub async fn ping(
         rider::Reply::Ping { outcome, .. } => {
             // Who waits for the rider is also shown what is not worth keeping.
             if matches!(outcome, PingOutcome::Kept | PingOutcome::Thinned) {
-                let seen = live::protocol::Position { lat: body.lat, lng: body.lng, at_ms: at.min(Timestamp::now()).0 };
-                edge.cluster.signal(seen.signal(rider.0.user()));
+                spread(&edge, &rider.0, position, at.min(Timestamp::now())).await;
             }
             Ok(JsonBody(PingBody { outcome }))
         }
         other => Err(Problem::unexpected(&other)),
     }
+}
+
+/// Tells whoever watches the rider, and the other gateways. What is missed is missed: the next one comes soon, and
+/// the directory has what is kept.
+async fn spread(edge: &Edge, rider: &Caller, position: Position, at: Timestamp) {
+    let (lat, lng) = position.degrees();
+    edge.cluster.signal(protocol::Position { lat, lng, at_ms: at.0 }.signal(rider.user()));
+    if let (Some(store), Some(fresh)) = (&rider.claims.store, shared::Position::new(lat, lng, at))
+        && let Err(away) = edge.shared.positions.put(store, rider.user(), fresh).await
+    {
+        tracing::debug!(%away, "a rider's position is not shared");
+    }
+}
+
+/// Where gateways know riders to be later than the directory does, which hears of the worthwhile only.
+async fn overlay(edge: &Edge, store: &Key, wanted: &Wanted, riders: &mut Vec<Near>) {
+    let (lat, lng) = wanted.position.degrees();
+    // Nobody knows how many of them are busy, so as many are asked for as there may be.
+    let within_m = f64::from(wanted.within_m);
+    let found = edge.shared.positions.near(store, lat, lng, within_m, NEAREST_MAX as usize).await;
+    for nearby in found.unwrap_or_default() {
+        let shared::Position { latitude, longitude, at } = nearby.position;
+        let Some(position) = Position::from_degrees(latitude, longitude) else { continue };
+        let known = riders.iter().position(|near| near.rider == nearby.rider);
+        let later = known.is_none_or(|index| riders[index].at < at);
+        if !later || !wanted.among.contains(&nearby.rider) {
+            continue;
+        }
+        let near = Near { rider: nearby.rider, position, at, distance_m: position.distance_m(wanted.position) };
+        match known {
+            Some(index) => riders[index] = near,
+            None => riders.push(near),
+        }
+    }
+    riders.sort_unstable_by_key(|near| near.distance_m);
+    riders.truncate(wanted.limit as usize);
+}
+
+/// What is looked for.
+struct Wanted {
+    position: Position,
+    within_m: u32,
+    limit: u32,
+    among: Vec<Key>,
 }
 
 /// Which place.

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nakku_cluster::events::Live;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::support::{Client, STORE, Shop, eventually, fresh_key, new_product, on_shop};
+use crate::support::{Client, PATIENCE, STORE, Shop, eventually, fresh_key, new_product, on_shop};
 
 /// A place in the zone around [`STORE`], and one in its wider zone.
 const NEAR: (f64, f64) = (12.9719, 77.6412);
@@ -299,7 +301,19 @@ fn riders_say_where_they_are_and_staff_finds_the_nearest() {
             let body = json!({ "lat": lat, "lng": 77.6408, "accuracy_m": 8, "at_ms": at_ms });
             rider.post("/rider/position", body).await.expect(200).body["outcome"].clone()
         };
+        let mut live = shop.node.cluster().live();
         assert_eq!(ping(12.9780, None).await, "kept");
+        let told = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match live.recv().await {
+                    Ok(Live::Signal(signal)) if signal.topic == "rider/u-demo-rider1" => break signal,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => panic!("the node tells nothing more"),
+                }
+            }
+        });
+        let told: Value = serde_json::from_str(&told.await.expect("watchers are told").body).unwrap();
+        assert_eq!((&told["lat"], &told["lng"]), (&json!(12.978), &json!(77.6408)));
         // Within the same millisecond it would be a repetition.
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(ping(12.9780, None).await, "thinned");
@@ -313,6 +327,13 @@ fn riders_say_where_they_are_and_staff_finds_the_nearest() {
         })
         .await;
         assert_eq!(near["distance_m"], 111);
+        // What is not worth keeping is known to the gateways all the same.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(ping(12.97941, None).await, "thinned");
+        let list = staff.get(&path).await.expect(200).body;
+        let found: Vec<_> =
+            list["items"].as_array().unwrap().iter().filter(|one| one["rider"] == "u-demo-rider1").collect();
+        assert_eq!((found.len(), &found[0]["lat"], &found[0]["distance_m"]), (1, &json!(12.97941), &json!(112)));
         let far = staff.get(&format!("{path}&lat=13.2&lng=77.6408&within_m=1000")).await.expect(200).body;
         assert_eq!(far["items"], json!([]));
         for (query, code) in
