@@ -6,18 +6,16 @@
 #[path = "runtime/sample.rs"]
 #[allow(dead_code, reason = "made for the tests of the runtime")]
 mod sample;
+#[path = "support/settings.rs"]
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nakku_cluster::incarnation;
-use nakku_cluster::journal::JournalSettings;
-use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeError, NodeSettings};
-use nakku_cluster::runtime::RuntimeSettings;
 use nakku_cluster::store::{self, ClusterStore, Store};
-use nakku_cluster::topology::{ServiceTopology, Topology};
 use nakku_cluster::{Ask, AskError, Cluster, Failure, Query};
 use sample::{Command, Counter, Total, counter};
 
@@ -48,24 +46,9 @@ impl Drop for Folder {
 
 fn settings(folder: &Folder) -> NodeSettings {
     NodeSettings {
-        name: "only".into(),
-        roles: Roles::new([SERVICE]),
         cluster_database: folder.url("cluster.db"),
         databases: [(SERVER.to_owned(), folder.url("sample.db"))].into(),
-        topology: Topology::new("test", ServiceTopology::spread(4, [SERVER])),
-        link_listen: "127.0.0.1:0".parse().expect("an address"),
-        link_advertise: None,
-        link_cookie: "test".into(),
-        link_tls: None,
-        link_credits: LinkCredits::default(),
-        http_address: None,
-        lease: Duration::from_secs(2),
-        renew: Duration::from_millis(250),
-        runtime: RuntimeSettings::default(),
-        journal: JournalSettings::default(),
-        journal_keep_rows: None,
-        kafka: None,
-        version: "test".into(),
+        ..settings::settings("only", Roles::new([SERVICE]), &folder.0, 4)
     }
 }
 

@@ -1,63 +1,33 @@
 //! Events from one node's journals to the consumers of the same cluster, on a real SQLite file.
-//!
-//! A process can have one set of links in its life, so all tests share one node, each with its own entities.
 
-mod sample;
+#[path = "../support/alone.rs"]
+mod alone;
+#[path = "../support/settings.rs"]
+mod settings;
+#[path = "../support/tally.rs"]
+mod tally;
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
 
+use alone::PATIENCE;
 use nakku_cluster::events::intake::{self, Command, Reply, key_of};
 use nakku_cluster::events::{Envelope, Intake, Live, Signal};
-use nakku_cluster::journal::JournalSettings;
-use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
-use nakku_cluster::node::{Node, NodeSettings};
-use nakku_cluster::runtime::RuntimeSettings;
-use nakku_cluster::topology::{ServiceTopology, Topology, shard_of};
+use nakku_cluster::node::Node;
+use nakku_cluster::topology::shard_of;
 use nakku_cluster::{Ask, AskError, Cluster, Key, Ref};
-use sample::{Raise, Sums, Tally};
-use tokio::sync::OnceCell;
+use tally::{Ask as Told, FORGIVING, PANICS, REFUSED, Sums, Tally};
 
-/// Five times what the slowest step here takes.
-const PATIENCE: Duration = Duration::from_secs(15);
 const SHARDS: u32 = 4;
 
-static NODE: OnceCell<Node> = OnceCell::const_new();
-
-/// Tests run on one runtime, since the node lives on it.
 fn on_node(test: impl AsyncFnOnce(Cluster)) {
-    static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
-        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().expect("a runtime starts"));
-    RUNTIME.block_on(async {
-        let node = NODE.get_or_init(start).await;
-        test(node.cluster()).await;
-    });
+    alone::on_node(start, test);
 }
 
 async fn start() -> Node {
-    let folder = std::env::temp_dir().join(format!("nakku-events-{:016x}", rand::random::<u64>()));
-    let url = format!("sqlite://{}/nakku.db", folder.display());
-    let settings = NodeSettings {
-        name: "only".into(),
-        roles: Roles::new(["source", "sums", "gateway"]),
-        cluster_database: url.clone(),
-        databases: [("main".to_owned(), url)].into(),
-        topology: Topology::new("test", ServiceTopology::spread(SHARDS, ["main"])),
-        link_listen: "127.0.0.1:0".parse().expect("an address"),
-        link_advertise: None,
-        link_cookie: "test".into(),
-        link_tls: None,
-        link_credits: LinkCredits::default(),
-        http_address: None,
-        lease: Duration::from_secs(2),
-        renew: Duration::from_millis(250),
-        runtime: RuntimeSettings::default(),
-        journal: JournalSettings::default(),
-        journal_keep_rows: None,
-        kafka: None,
-        version: "test".into(),
-    };
-    Node::start(settings, sample::services(), Vec::new()).await.expect("the node starts")
+    let roles = Roles::new(["source", "sums", "gateway"]);
+    let settings = settings::settings("only", roles, &alone::folder("events"), SHARDS);
+    Node::start(settings, tally::services(), Vec::new()).await.expect("the node starts")
 }
 
 fn tally(key: &str) -> Ref<Tally> {
@@ -70,27 +40,19 @@ fn intake(key: &str) -> Ref<Intake<Sums>> {
 }
 
 async fn raise(cluster: &Cluster, key: &str, by: i64) {
-    cluster.ask(&tally(key), &Raise::By(by), Ask::within(PATIENCE)).await.expect("raised");
+    cluster.ask(&tally(key), &Told::Raise(by), Ask::within(PATIENCE)).await.expect("raised");
 }
 
 async fn sum(cluster: &Cluster, key: &str) -> i64 {
     let asked = Command::Own(key.to_owned());
     match cluster.ask(&intake(key), &asked, Ask::within(PATIENCE)).await.expect("a sum").reply {
-        Reply::Own(sum) => sum,
+        Reply::Own(total) => total.sum,
         other => panic!("{other:?}"),
     }
 }
 
 async fn becomes(cluster: &Cluster, key: &str, expected: i64) {
-    let began = Instant::now();
-    loop {
-        let seen = sum(cluster, key).await;
-        if seen == expected {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "the sum of {key} was to become {expected} and is {seen}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    alone::becomes(&format!("the sum of {key}"), expected, async || sum(cluster, key).await).await;
 }
 
 #[test]
@@ -99,7 +61,7 @@ fn every_public_event_is_consumed_once_and_private_ones_never() {
         for round in 0..50 {
             let raises = ["t-1", "t-2", "t-3", "t-4", "t-5"].map(|key| raise(&cluster, key, round));
             futures::future::join_all(raises).await;
-            cluster.ask(&tally("t-1"), &Raise::Quietly, Ask::within(PATIENCE)).await.expect("raised");
+            cluster.ask(&tally("t-1"), &Told::RaiseQuietly, Ask::within(PATIENCE)).await.expect("raised");
         }
         for key in ["t-1", "t-2", "t-3", "t-4", "t-5"] {
             becomes(&cluster, key, (0..50).sum()).await;
@@ -116,7 +78,7 @@ fn every_public_event_is_consumed_once_and_private_ones_never() {
 #[test]
 fn what_is_refused_is_set_aside_and_can_be_replayed_and_the_stream_goes_on() {
     on_node(async |cluster| {
-        for poison in [sample::REFUSED, sample::PANICS] {
+        for poison in [REFUSED, PANICS] {
             let key = format!("poison-{poison}");
             raise(&cluster, &key, 1).await;
             raise(&cluster, &key, poison).await;
@@ -136,9 +98,9 @@ fn what_is_refused_is_set_aside_and_can_be_replayed_and_the_stream_goes_on() {
                 matches!(refused, Err(AskError::Rejected { rejection: intake::Rejection::StillRefused { .. }, .. })),
                 "{refused:?}"
             );
-            sample::FORGIVING.store(true, std::sync::atomic::Ordering::SeqCst);
+            FORGIVING.store(true, Ordering::SeqCst);
             cluster.ask(&intake(&key), &replay, Ask::within(PATIENCE)).await.expect("replayed");
-            sample::FORGIVING.store(false, std::sync::atomic::Ordering::SeqCst);
+            FORGIVING.store(false, Ordering::SeqCst);
             assert_eq!(sum(&cluster, &key).await, 3 + poison);
             let again = cluster.ask(&intake(&key), &replay, Ask::within(PATIENCE)).await;
             assert!(again.is_err(), "a letter is replayed once");
@@ -156,7 +118,7 @@ fn a_gap_is_left_alone_until_what_is_missing_comes() {
                 "type": "tally.raised", "subject": "gap", "time": "2026-01-01T00:00:00Z",
                 "datacontenttype": "application/json", "dataschema": "urn:nakku:event:tally.raised:1",
                 "service": "source", "shard": 1000, "sequence": sequence.to_string(),
-                "previous": previous.to_string(), "data": { "by": 1 }
+                "previous": previous.to_string(), "data": { "number": sequence, "by": 1 }
             });
             serde_json::from_value::<Envelope>(json).expect("an envelope")
         };

@@ -10,17 +10,15 @@ use futures::future::join_all;
 use nakku_cluster::events::Intake;
 use nakku_cluster::events::intake::{Command, Reply, key_of};
 use nakku_cluster::events::kafka::{KafkaSecurity, KafkaSettings};
-use nakku_cluster::journal::JournalSettings;
-use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
-use nakku_cluster::runtime::RuntimeSettings;
-use nakku_cluster::topology::{ServiceTopology, Topology, shard_of};
+use nakku_cluster::topology::shard_of;
 use nakku_cluster::{Ask, Cluster, Key, Ref};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::sample::{self, Ask as Told, Sums, Tally, Total};
+use crate::settings;
+use crate::tally::{self, Ask as Told, Sums, Tally, Total};
 
 /// The environment variable that makes a child of a process.
 pub const VARIABLE: &str = "NAKKU_TEST_KAFKA_NODE";
@@ -93,28 +91,10 @@ pub fn run() {
 }
 
 async fn serve(start: Start) {
-    let url = format!("sqlite://{}/nakku.db", start.folder.display());
-    let settings = NodeSettings {
-        name: start.name.clone(),
-        roles: Roles::new(start.roles.clone()),
-        cluster_database: url.clone(),
-        databases: [("main".to_owned(), url)].into(),
-        topology: Topology::new("test", ServiceTopology::spread(SHARDS, ["main"])),
-        link_listen: "127.0.0.1:0".parse().expect("an address"),
-        link_advertise: None,
-        link_cookie: "test".into(),
-        link_tls: None,
-        link_credits: LinkCredits::default(),
-        http_address: None,
-        lease: Duration::from_secs(2),
-        renew: Duration::from_millis(250),
-        runtime: RuntimeSettings::default(),
-        journal: JournalSettings::default(),
-        journal_keep_rows: None,
-        kafka: Some(kafka(&start)),
-        version: "test".into(),
-    };
-    let node = match Node::start(settings, sample::services(), Vec::new()).await {
+    let roles = Roles::new(start.roles.clone());
+    let settings = settings::settings(&start.name, roles, &start.folder, SHARDS);
+    let settings = NodeSettings { kafka: Some(kafka(&start)), ..settings };
+    let node = match Node::start(settings, tally::services(), Vec::new()).await {
         Ok(node) => node,
         Err(error) => return answer(&json!({ "error": error.to_string() })),
     };

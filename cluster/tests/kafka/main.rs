@@ -3,9 +3,12 @@
 
 mod child;
 mod node;
-mod sample;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/settings.rs"]
+mod settings;
+#[path = "../support/tally.rs"]
+mod tally;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -235,7 +238,7 @@ fn what_can_not_be_processed_is_set_aside_and_the_stream_goes_on() {
     let seen = |node: &mut node::Node, sum: i64| {
         wait_for("what follows", || node.tell(&Order::Seen { key: "p".into() })["Ok"]["sum"] == sum);
     };
-    for by in [1, sample::REFUSED, 2] {
+    for by in [1, tally::REFUSED, 2] {
         node.tell(&Order::RaiseBy { key: "p".into(), by });
     }
     seen(&mut node, 3);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::child::{ANSWER, Login, Order, Start, VARIABLE};
-use crate::sample::Total;
 use crate::servers::Kafka;
+use crate::tally::Total;
 
 /// How long one order may take.
 const PATIENCE: Duration = Duration::from_secs(60);

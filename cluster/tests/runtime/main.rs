@@ -1,30 +1,27 @@
 //! One node on a real SQLite file: entities, effects, reminders, failures.
-//!
-//! A process can have one set of links in its life, so all tests share one node.
 
+#[path = "../support/alone.rs"]
+mod alone;
 mod sample;
+#[path = "../support/settings.rs"]
+mod settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use alone::PATIENCE;
 use async_trait::async_trait;
-use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::provider::{Provider, ProviderError};
 use nakku_cluster::runtime::RuntimeSettings;
-use nakku_cluster::topology::{ServiceTopology, Topology};
 use nakku_cluster::{Answered, Ask, AskError, Cluster, Failure, Key, Query, Timestamp};
 use sample::{Command, Counter, Negative, Total, counter};
-use tokio::sync::OnceCell;
 
-/// Five times what the slowest step here takes.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an entity stays in memory here.
 const PASSIVATE_AFTER: Duration = Duration::from_secs(1);
 
-static NODE: OnceCell<Node> = OnceCell::const_new();
 /// Answers that the oracle withholds before it speaks.
 static SILENCE: AtomicU32 = AtomicU32::new(0);
 
@@ -43,44 +40,19 @@ impl Provider for Oracle {
     }
 }
 
-/// Tests run on one runtime, since the node lives on it.
 fn on_node(test: impl AsyncFnOnce(Cluster)) {
-    static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
-        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().expect("a runtime starts"));
-    RUNTIME.block_on(async {
-        let node = NODE.get_or_init(start).await;
-        test(node.cluster()).await;
-    });
+    alone::on_node(start, test);
 }
 
 async fn start() -> Node {
-    let folder = std::env::temp_dir().join(format!("nakku-runtime-{:016x}", rand::random::<u64>()));
-    let url = format!("sqlite://{}/nakku.db", folder.display());
-    let settings = NodeSettings {
-        name: "only".into(),
-        roles: Roles::new(["sample"]),
-        cluster_database: url.clone(),
-        databases: [("main".to_owned(), url)].into(),
-        topology: Topology::new("test", ServiceTopology::spread(4, ["main"])),
-        link_listen: "127.0.0.1:0".parse().expect("an address"),
-        link_advertise: None,
-        link_cookie: "test".into(),
-        link_tls: None,
-        link_credits: LinkCredits::default(),
-        http_address: None,
-        lease: Duration::from_secs(2),
-        renew: Duration::from_millis(250),
-        runtime: RuntimeSettings {
-            passivate_after: PASSIVATE_AFTER,
-            mailbox_max: 256,
-            reminder_interval: Duration::from_millis(200),
-            ..RuntimeSettings::default()
-        },
-        journal: nakku_cluster::journal::JournalSettings::default(),
-        journal_keep_rows: None,
-        kafka: None,
-        version: "test".into(),
+    let runtime = RuntimeSettings {
+        passivate_after: PASSIVATE_AFTER,
+        mailbox_max: 256,
+        reminder_interval: Duration::from_millis(200),
+        ..RuntimeSettings::default()
     };
+    let settings = settings::settings("only", Roles::new(["sample"]), &alone::folder("runtime"), 4);
+    let settings = NodeSettings { runtime, ..settings };
     Node::start(settings, vec![sample::service()], vec![Arc::new(Oracle)]).await.expect("the node starts")
 }
 
@@ -94,15 +66,7 @@ async fn total(cluster: &Cluster, key: &str) -> i64 {
 
 /// Asks until the total is as expected.
 async fn becomes(cluster: &Cluster, key: &str, expected: i64) {
-    let began = Instant::now();
-    loop {
-        let seen = total(cluster, key).await;
-        if seen == expected {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "{key} was to become {expected} and is {seen}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    alone::becomes(key, expected, async || total(cluster, key).await).await;
 }
 
 #[test]

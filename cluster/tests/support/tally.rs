@@ -1,6 +1,7 @@
 //! A service that publishes, and one that sums what it hears and notices what comes twice, late or never.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nakku_cluster::entity::EntityState;
 use nakku_cluster::events::intake::Gathered;
@@ -10,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 /// Refused by the consumer.
 pub const REFUSED: i64 = -1_000;
+/// Makes the consumer panic.
+pub const PANICS: i64 = -2_000;
+/// The consumer takes everything.
+pub static FORGIVING: AtomicBool = AtomicBool::new(false);
 
 const fn table(sql: &'static str) -> [Migration; 1] {
     [Migration { version: 1, name: "initial", sql }]
@@ -32,7 +37,7 @@ pub fn services() -> Vec<Service> {
     vec![Service::new("source", 9998, &SOURCE).entity::<Tally>(), Service::new("sums", 9999, &SUMS).consumer::<Sums>()]
 }
 
-/// How often something was raised, and by how much in all.
+/// How often something was raised for all to know, and by how much in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
     pub count: i64,
@@ -47,11 +52,20 @@ pub struct Tally;
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Ask {
     Raise(i64),
+    /// Without telling anyone, and by nothing.
+    RaiseQuietly,
     Read,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Raised {
+pub enum Raised {
+    Told(Said),
+    Quietly,
+}
+
+/// What the consumer hears.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Said {
     number: i64,
     by: i64,
 }
@@ -96,18 +110,24 @@ impl Entity for Tally {
 
     fn decide(state: &State, command: Ask, _: &mut Context) -> Result<Decision<Raised, Total>, Never> {
         Ok(match command {
-            Ask::Raise(by) => Decision::event(Raised { number: state.0.count + 1, by }, state.0),
+            Ask::Raise(by) => Decision::event(Raised::Told(Said { number: state.0.count + 1, by }), state.0),
+            Ask::RaiseQuietly => Decision::event(Raised::Quietly, state.0),
             Ask::Read => Decision::reply(state.0),
         })
     }
 
     fn evolve(state: &mut State, event: &Raised) {
-        state.0.count = event.number;
-        state.0.sum += event.by;
+        if let Raised::Told(said) = event {
+            state.0.count = said.number;
+            state.0.sum += said.by;
+        }
     }
 
     fn publish(_: &Key, event: &Raised) -> Option<PublicEvent> {
-        Some(PublicEvent::new("tally.raised", event))
+        match event {
+            Raised::Told(said) => Some(PublicEvent::new("tally.raised", said)),
+            Raised::Quietly => None,
+        }
     }
 }
 
@@ -116,7 +136,7 @@ pub struct Sums;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Added {
     subject: String,
-    raised: Raised,
+    said: Said,
 }
 
 #[derive(Debug, Default)]
@@ -138,22 +158,25 @@ impl Consumer for Sums {
     type Reply = Total;
 
     fn consume(event: &Envelope) -> Result<Vec<Added>, String> {
-        let raised: Raised = event.data()?;
-        if raised.by == REFUSED {
-            return Err("told to".into());
+        let said: Said = event.data()?;
+        if !FORGIVING.load(Ordering::SeqCst) {
+            assert_ne!(said.by, PANICS, "told to");
+            if said.by == REFUSED {
+                return Err("told to".into());
+            }
         }
-        Ok(vec![Added { subject: event.subject.clone(), raised }])
+        Ok(vec![Added { subject: event.subject.clone(), said }])
     }
 
     fn decide(state: &BySubject, subject: String, _: &mut Context) -> Decision<Added, Total> {
         Decision::reply(state.0.get(&subject).copied().unwrap_or_default())
     }
 
-    fn evolve(state: &mut BySubject, Added { subject, raised }: &Added) {
+    fn evolve(state: &mut BySubject, Added { subject, said }: &Added) {
         let mut total = state.0.get(subject).copied().unwrap_or_default();
-        total.wrong += i64::from(raised.number != total.count + 1);
-        total.count = raised.number;
-        total.sum += raised.by;
+        total.wrong += i64::from(said.number != total.count + 1);
+        total.count = said.number;
+        total.sum += said.by;
         state.0.insert(subject.clone(), total);
     }
 }
