@@ -4,17 +4,18 @@
 //! that owns the shard, and of signals that are never kept. What is missed is missed: a watcher that must
 //! lack nothing reads an entity's history from the journal first, and again whenever it was too slow.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::Envelope;
 use super::publisher::of_row;
 use crate::databases::Databases;
 use crate::link::{Links, Recipients};
-use crate::membership::{Membership, NodeId};
+use crate::membership::{Membership, NodeId, View};
 use crate::reference::ShardId;
 use crate::runtime::Runtime;
 use crate::store::JournalRow;
@@ -63,33 +64,56 @@ enum Message {
 pub(crate) struct Spread {
     here: broadcast::Sender<Live>,
     committed: mpsc::Sender<Vec<(&'static str, JournalRow)>>,
-    others: OnceLock<(Arc<Links>, Arc<Membership>)>,
+    links: OnceLock<Arc<Links>>,
+    /// The other nodes that watch, as of the newest view, and whether there are any: asked with every commit.
+    others: RwLock<Arc<[NodeId]>>,
+    any_others: AtomicBool,
 }
 
 impl Spread {
     /// Starts the task that makes events of rows.
     pub(crate) fn start(runtime: Arc<Runtime>, databases: Arc<Databases>) -> Arc<Self> {
         let (committed, rows) = mpsc::channel(BATCHES_MAX);
-        let spread = Arc::new(Self { here: broadcast::channel(BUFFERED_MAX).0, committed, others: OnceLock::new() });
+        let spread = Arc::new(Self {
+            here: broadcast::channel(BUFFERED_MAX).0,
+            committed,
+            links: OnceLock::new(),
+            others: RwLock::default(),
+            any_others: AtomicBool::new(false),
+        });
         // It ends with the last sender, which the journal's lanes hold.
         tokio::spawn(spread_rows(rows, Arc::downgrade(&spread), runtime, databases));
         spread
     }
 
-    /// Takes rows that have just been committed. While nobody watches, and when too many wait, they are not
-    /// looked at.
+    /// Takes rows that have just been committed. While nobody watches, and when too many wait, they are neither
+    /// copied nor looked at.
     pub(crate) fn committed(&self, rows: &[(&'static str, JournalRow)]) {
-        if self.here.receiver_count() > 0 || !self.watching_nodes().is_empty() {
-            // Full means that watchers miss something; they see a gap in the entity's rows.
-            let _ = self.committed.try_send(rows.to_vec());
+        if !self.any_others.load(Ordering::Acquire) && self.here.receiver_count() == 0 {
+            return;
+        }
+        // Full means that watchers miss something; they see a gap in the entity's rows.
+        if let Ok(place) = self.committed.try_reserve() {
+            place.send(rows.to_vec());
         }
     }
 
-    /// Set once, when the links stand.
-    pub(crate) fn connect(&self, links: Arc<Links>, membership: Arc<Membership>) {
-        if self.others.set((links, membership)).is_err() {
+    /// Called once, when the links stand: from then on other nodes are told as well.
+    pub(crate) fn connect(self: &Arc<Self>, links: Arc<Links>, membership: Arc<Membership>) {
+        if self.links.set(links).is_err() {
             tracing::error!("the links were set twice");
+            return;
         }
+        let mut views = membership.view();
+        let own = membership.node().clone();
+        self.follow(&views.borrow_and_update(), &own);
+        tokio::spawn(follow_views(views, own, Arc::downgrade(self)));
+    }
+
+    fn follow(&self, view: &View, own: &NodeId) {
+        let others = watchers(view, own);
+        self.any_others.store(!others.is_empty(), Ordering::Release);
+        *self.others.write().unwrap_or_else(PoisonError::into_inner) = others;
     }
 
     /// From now on everything that reaches this node.
@@ -152,15 +176,12 @@ impl Spread {
         }
     }
 
-    fn watching_nodes(&self) -> Vec<NodeId> {
-        let Some((_, membership)) = self.others.get() else { return Vec::new() };
-        let view = membership.view().borrow().clone();
-        let watching = view.live().filter(|member| member.roles.contains(WATCHER));
-        watching.filter(|member| member.node != *membership.node()).map(|member| member.node.clone()).collect()
+    fn watching_nodes(&self) -> Arc<[NodeId]> {
+        Arc::clone(&self.others.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn send(&self, nodes: &[NodeId], message: &Message) {
-        let Some((links, _)) = self.others.get() else { return };
+        let Some(links) = self.links.get() else { return };
         let mut notice = BytesMut::new().writer();
         notice.get_mut().put_u8(TAG);
         if let Err(error) = serde_json::to_writer(&mut notice, message) {
@@ -171,6 +192,21 @@ impl Spread {
         for node in nodes {
             links.notice(Recipients::One(node), notice.clone());
         }
+    }
+}
+
+/// The other nodes that watch.
+fn watchers(view: &View, own: &NodeId) -> Arc<[NodeId]> {
+    let watching = view.live().filter(|member| member.roles.contains(WATCHER) && member.node != *own);
+    watching.map(|member| member.node.clone()).collect()
+}
+
+/// It ends with the membership, or with the last one who spreads.
+async fn follow_views(mut views: watch::Receiver<Arc<View>>, own: NodeId, spread: Weak<Spread>) {
+    while views.changed().await.is_ok() {
+        let Some(spread) = spread.upgrade() else { return };
+        let view = Arc::clone(&views.borrow_and_update());
+        spread.follow(&view, &own);
     }
 }
 
@@ -189,5 +225,24 @@ async fn spread_rows(
             })
             .collect();
         spread.events(&events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::membership::{Member, Roles};
+
+    #[test]
+    fn other_gateways_watch_while_they_live() {
+        let (own, gateway, worker) = (NodeId::new("a", 1), NodeId::new("b", 1), NodeId::new("c", 1));
+        let member = |node: &NodeId, role| Member::joining(node.clone(), Roles::new([role]), "127.0.0.1:7946", 1);
+        let view = View::empty("test").join(&member(&own, WATCHER), 0).expect("founded");
+        assert!(watchers(&view, &own).is_empty(), "its own watchers need no link");
+        let view = view.join(&member(&gateway, WATCHER), 0).expect("joined");
+        let view = view.join(&member(&worker, "order"), 0).expect("joined");
+        assert_eq!(*watchers(&view, &own), [gateway.clone()]);
+        let view = view.down(&gateway, 1).expect("joining");
+        assert!(watchers(&view, &own).is_empty());
     }
 }
