@@ -29,7 +29,8 @@ pub struct GatewaySettings {
     pub body_bytes_max: usize,
     /// How long a request may take in all, from its header to its answer. Default 10 s.
     pub request_timeout: Duration,
-    /// How long the edge waits for one entity within a request. Default 5 s.
+    /// How long the edge waits for one entity within a request, which is never more than half of the time that the
+    /// request has left. Default 5 s.
     pub ask_timeout: Duration,
     /// How many requests may be in progress; one more is answered 503 at once. Default 1024.
     pub in_flight_max: usize,

@@ -31,6 +31,9 @@ const ONCE_MARGIN: Duration = Duration::from_secs(30);
 /// and says more.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 
+/// One ask may take the time that its request has left divided by this.
+const ASK_SHARE: u32 = 2;
+
 /// What identifies a request.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
@@ -40,7 +43,7 @@ pub struct RequestContext {
     pub trace: Traceparent,
     /// When it must be answered.
     pub deadline: Instant,
-    /// How long one ask may take.
+    /// How long one ask may take at most.
     pub ask_timeout: Duration,
 }
 
@@ -50,9 +53,10 @@ impl RequestContext {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// For a read, or a command that is idempotent by business key.
+    /// For a read, or a command that is idempotent by business key. It may take its share of the time that is left,
+    /// so that whatever does not answer leaves time for what comes after it, be it only to say so.
     pub fn ask(&self) -> Ask {
-        Ask::within(self.remaining().min(self.ask_timeout)).traced(Some(self.trace))
+        Ask::within(share(self.remaining(), self.ask_timeout)).traced(Some(self.trace))
     }
 
     /// For any other command: carried out at most once, however often the cluster has to send it.
@@ -117,6 +121,11 @@ pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next:
     response
 }
 
+/// How long an ask may take when so much is left.
+fn share(remaining: Duration, ask_timeout: Duration) -> Duration {
+    (remaining / ASK_SHARE).min(ask_timeout)
+}
+
 /// A client may invent methods, so only those that routes have become labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
@@ -143,6 +152,19 @@ fn request_id(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn asks_that_nobody_answers_leave_time_to_say_so() {
+        let (request_timeout, ask_timeout) = (Duration::from_secs(10), Duration::from_secs(5));
+        let mut remaining = request_timeout;
+        for _ in 0..4 {
+            let taken = share(remaining, ask_timeout);
+            assert!(taken <= ask_timeout && taken > Duration::from_millis(500), "{taken:?} of {remaining:?}");
+            remaining -= taken;
+        }
+        assert!(remaining >= Duration::from_millis(500), "{remaining:?}");
+        assert_eq!(share(Duration::from_secs(60), ask_timeout), ask_timeout);
+    }
 
     #[test]
     fn harmful_request_ids_are_replaced() {

@@ -188,7 +188,7 @@ pub const TABLE: &[Setting] = &[
 
     setting("http.body_bytes_max", at_least(1_024), "65536", "The largest request body, in bytes."),
     setting("http.request_timeout_ms", at_least(100), "10000", "How long a request may take in all, in milliseconds."),
-    setting("http.ask_timeout_ms", at_least(100), "5000", "How long a request waits for one entity, in milliseconds."),
+    setting("http.ask_timeout_ms", at_least(100), "5000", "How long a request waits for one entity, in milliseconds; never more than half of the time that it has left."),
     setting("http.header_timeout_ms", at_least(100), "60000", "How long a client may take to send the header of a \
         request, in milliseconds; an idle connection is closed after the same time."),
     setting("http.in_flight_max", at_least(1), "1024", "Requests that a gateway works on at the same time; further \

@@ -1,8 +1,6 @@
 //! Whether an access token still counts: its session may have ended before its time. The user knows; what
 //! gateways share spares asking it with every request.
 
-use std::time::Duration;
-
 use nakku_actors::user::{Command, Rejection, Reply, User};
 use nakku_cluster::{Ask, AskError, Failure, Key, Ref};
 
@@ -12,11 +10,8 @@ use crate::metrics::METRICS;
 use crate::problem::{Code, Problem};
 use crate::shared::Standing;
 
-/// How long a user may take to say whether a session is open: longer than a take-over, and short enough that the
-/// request itself is still answered in time after it.
-const SESSION_PATIENCE: Duration = Duration::from_secs(3);
-
-/// What a token says, if it was issued here, has not expired and its session is open.
+/// What a token says, if it was issued here, has not expired and its session is open. The ask bounds how long the user
+/// may take to say so; it must leave the request time to be answered.
 ///
 /// # Errors
 /// 401 when one of these is not so; 503 when the user can't be asked and this gateway has not known the session.
@@ -47,7 +42,6 @@ async fn is_open(edge: &Edge, claims: &Claims, ask: Ask) -> Result<(bool, &'stat
         Standing::Unknown { mark, was_open } => (mark, was_open),
     };
     let command = Command::Session { family: claims.sid.clone() };
-    let ask = Ask { deadline: ask.deadline.min(SESSION_PATIENCE), ..ask };
     match edge.cluster.ask(&Ref::<User>::new(claims.sub.clone()), &command, ask).await {
         Ok(answered) => match answered.reply {
             Reply::Session { open: true } => {
