@@ -28,7 +28,7 @@ mod sink;
 pub use envelope::{Envelope, PublicEvent};
 pub use feed::FeedError;
 pub use intake::{Consumer, ConsumerType, DeadLetter, Intake};
-pub use live::{Live, Signal};
+pub use live::{BUFFERED_MAX as LIVE_BUFFERED_MAX, Live, Signal};
 pub use sink::{EventSink, SinkError};
 
 pub(crate) use feed::Feeder;

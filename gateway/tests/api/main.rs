@@ -9,16 +9,20 @@
 //! - `staff`: catalogue and stock
 //! - `locations`: places of stores, zones, terms, riders
 //! - `live`: updates as they happen
+//! - `dead_letters`: events that could not be processed
 //! - `operation`: health, documents, limits, draining
 //! - `sharing`: what several gateways share, with and without Redis
+//! - `poison`: what publishes an event that nobody can read
 
 mod access;
 mod analytics;
 mod bad_input;
+mod dead_letters;
 mod live;
 mod locations;
 mod operation;
 mod orders;
+mod poison;
 #[path = "../redis/server.rs"]
 #[allow(dead_code, reason = "the tests of Redis itself use the rest")]
 mod server;

@@ -6,7 +6,7 @@ use nakku_gateway::{AdminSettings, GatewaySettings, Secret, ServicePortSettings}
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, fresh_key, on_shop, settings};
+use crate::support::{ADMIN_TOKEN, Answer, Client, fresh_key, on_shop, settings};
 
 #[test]
 fn probes_are_answered() {
@@ -47,15 +47,13 @@ fn every_service_is_answered_for_on_its_own_port() {
 #[test]
 fn the_admin_listener_is_guarded() {
     on_shop(async |shop| {
-        let token = "an admin token for tests";
-        let settings = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token: Secret::new(token) };
-        let admin = nakku_gateway::start_admin(shop.node.cluster(), settings).await.unwrap();
+        let admin = shop.admin().await;
         let request = || reqwest::Client::new().get(format!("http://{}/admin/v1/status", admin.local_address()));
         Answer::to(request()).await.expect(401).problem("token_missing");
         Answer::to(request().bearer_auth("another")).await.expect(401).problem("token_invalid");
         let user = shop.staff("admin").await.token.unwrap();
         Answer::to(request().bearer_auth(user)).await.expect(401).problem("token_invalid");
-        let status = Answer::to(request().bearer_auth(token)).await.expect(200).body;
+        let status = Answer::to(request().bearer_auth(ADMIN_TOKEN)).await.expect(200).body;
         assert_eq!(status["nodes"][0]["name"], "only", "{status}");
         admin.drain(Duration::from_secs(5)).await;
         let short = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token: Secret::new("short") };

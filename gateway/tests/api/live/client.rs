@@ -3,6 +3,12 @@
 use std::net::SocketAddr;
 
 use futures::{SinkExt, StreamExt};
+use nakku_actors::delivery::Delivery;
+use nakku_actors::order::Order;
+use nakku_actors::payment::Payment;
+use nakku_cluster::events::Envelope;
+use nakku_cluster::{Key, Ref};
+use nakku_gateway::live::cursor::Cursor;
 use nakku_gateway::{Gateway, GatewaySettings};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -80,6 +86,13 @@ impl Socket {
                 let frame = frame.expect("a close says why");
                 return (frame.code.into(), frame.reason.to_string());
             }
+        }
+    }
+
+    /// Reads until the connection is cut, without a goodbye.
+    pub async fn cut_off(mut self) {
+        while let Some(Ok(message)) = timeout(PATIENCE, self.0.next()).await.expect("it is cut in time") {
+            assert!(!message.is_close(), "{message:?}");
         }
     }
 
@@ -182,4 +195,22 @@ pub async fn taken_on(shop: &Shop, order: &str) -> (Client, String) {
 /// A rider's next step.
 pub async fn step(rider: &Client, order: &str, step: &str, body: Value) {
     rider.post(&format!("/rider/deliveries/{order}/{step}"), body).await.expect(200);
+}
+
+/// Everything public that the journal holds of an order.
+pub async fn journal(shop: &Shop, order: &str) -> Vec<Envelope> {
+    let cluster = shop.node.cluster();
+    let key = Key::new(order).unwrap();
+    let mut events = cluster.history(&Ref::<Order>::new(key.clone()), 0, 500).await.unwrap();
+    events.extend(cluster.history(&Ref::<Payment>::new(key.clone()), 0, 500).await.unwrap());
+    events.extend(cluster.history(&Ref::<Delivery>::new(key), 0, 500).await.unwrap());
+    events
+}
+
+/// What the journal holds behind a cursor, by id.
+pub fn behind(events: &[Envelope], cursor: &str) -> Vec<String> {
+    let cursor: Cursor = cursor.parse().unwrap();
+    let mut ids: Vec<_> = events.iter().filter(|event| !cursor.has(event)).map(|event| event.id.clone()).collect();
+    ids.sort();
+    ids
 }

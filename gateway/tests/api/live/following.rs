@@ -2,35 +2,11 @@
 
 use std::time::Duration;
 
-use nakku_actors::delivery::Delivery;
-use nakku_actors::order::Order;
-use nakku_actors::payment::Payment;
-use nakku_cluster::events::Envelope;
-use nakku_cluster::{Key, Ref};
 use nakku_gateway::Gateway;
-use nakku_gateway::live::cursor::Cursor;
 use serde_json::{Value, json};
 
-use super::client::{Events, LIVE_STORE, RIDERS, Socket, another, order, step, taken_on};
-use crate::support::{STORE, Shop, eventually, on_shop, settings};
-
-/// Everything public that the journal holds of an order.
-async fn journal(shop: &Shop, order: &str) -> Vec<Envelope> {
-    let cluster = shop.node.cluster();
-    let key = Key::new(order).unwrap();
-    let mut events = cluster.history(&Ref::<Order>::new(key.clone()), 0, 500).await.unwrap();
-    events.extend(cluster.history(&Ref::<Payment>::new(key.clone()), 0, 500).await.unwrap());
-    events.extend(cluster.history(&Ref::<Delivery>::new(key), 0, 500).await.unwrap());
-    events
-}
-
-/// What the journal holds behind a cursor, by id.
-fn behind(events: &[Envelope], cursor: &str) -> Vec<String> {
-    let cursor: Cursor = cursor.parse().unwrap();
-    let mut ids: Vec<_> = events.iter().filter(|event| !cursor.has(event)).map(|event| event.id.clone()).collect();
-    ids.sort();
-    ids
-}
+use super::client::{Events, LIVE_STORE, RIDERS, Socket, another, behind, journal, order, step, taken_on};
+use crate::support::{Client, STORE, eventually, on_shop, settings};
 
 /// Hears of an order until it is paid, and changes the gateway after every `hop` events. Returns the first
 /// cursor and the ids of all events, sorted.
@@ -130,7 +106,7 @@ fn an_order_is_followed_to_the_door_over_two_gateways() {
             assert_eq!(ids, behind(&journal, &first), "nothing is missing and nothing comes twice");
         }
         // The other way of listening comes back on the other gateway.
-        let other_client = crate::support::Client::of(&other).with(&token);
+        let other_client = Client::of(&other).with(&token);
         let last_id = snapshot.id.unwrap();
         let mut events = Events::open(&other_client, &format!("order={order}"), Some(&last_id)).await;
         let mut ids = Vec::new();
@@ -157,6 +133,49 @@ fn an_order_is_followed_to_the_door_over_two_gateways() {
             }
         }
         assert!(on_board.contains(&json!("delivery.assigned")), "{on_board:?}");
+        other.drain(Duration::from_secs(5)).await;
+    });
+}
+
+#[test]
+fn a_stream_of_events_goes_on_at_another_gateway_where_it_was() {
+    on_shop(async |shop| {
+        let other = another(shop, settings()).await;
+        let customer = shop.customer().await;
+        let there = Client::of(&other).with(customer.token.as_ref().unwrap());
+        let order = order(shop, &customer, STORE).await;
+        let query = format!("order={order}");
+        let snapshot = Events::open(&customer, &query, None).await.next().await.unwrap();
+        let first = snapshot.id.expect("a snapshot says how far it is");
+        // It listens at the other one when the next thing happens; from then on it changes with every event.
+        let mut events = Events::open(&there, &query, Some(&first)).await;
+        let (mut last_id, mut ids) = (first.clone(), Vec::new());
+        let mut cancelled = false;
+        for gateway in [&customer, &there].into_iter().cycle() {
+            loop {
+                let told = events.next().await.unwrap();
+                assert_ne!(told.kind, "snapshot", "it does not begin anew");
+                last_id = told.id.unwrap_or(last_id);
+                if let Some(id) = told.data["event"]["id"].as_str() {
+                    ids.push(id.to_owned());
+                    break;
+                }
+                assert_eq!(told.kind, "resumed");
+                if !cancelled {
+                    customer.post(&format!("/orders/{order}/cancel"), json!({})).await.expect(200);
+                    cancelled = true;
+                }
+            }
+            events = Events::open(gateway, &query, Some(&last_id)).await;
+            let journal = journal(shop, &order).await;
+            let is_over = journal.iter().any(|event| event.event_type == "order.cancelled");
+            if is_over && behind(&journal, &last_id).is_empty() {
+                ids.sort();
+                assert_eq!(ids, behind(&journal, &first), "nothing is missing and nothing comes twice");
+                break;
+            }
+        }
+        drop(events);
         other.drain(Duration::from_secs(5)).await;
     });
 }
