@@ -37,6 +37,7 @@ mod digest;
 mod properties;
 #[cfg(test)]
 mod simulation;
+mod text;
 
 use nakku_cluster::Service;
 pub use public::events;

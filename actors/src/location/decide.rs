@@ -8,6 +8,7 @@ use super::command::{
     REASON_CHARACTERS_MAX, Rejection, Reply, Terms, VERTICES_MAX, ZONE_ID_BYTES_MAX, ZONES_MAX, Zone,
 };
 use super::event::Event;
+use crate::text::check_line;
 
 type Outcome = Result<Decision<Event, Reply>, Rejection>;
 
@@ -71,11 +72,8 @@ fn set_zone(state: &State, id: String, zone: Zone) -> Outcome {
 }
 
 fn check_description(description: &Description) -> Result<(), Rejection> {
-    let name = &description.name;
-    let clean = name.trim() == name && !name.is_empty() && !name.chars().any(char::is_control);
-    require(clean && name.chars().count() <= NAME_CHARACTERS_MAX, "name", || {
-        format!("has 1 to {NAME_CHARACTERS_MAX} characters, no blanks around it and no control characters")
-    })?;
+    let unfit = |problem| Rejection::Invalid { field: "name".into(), problem };
+    check_line(&description.name, NAME_CHARACTERS_MAX).map_err(unfit)?;
     require(description.position.is_on_earth(), "position", || "is a place on earth".into())?;
     description.hours.check().map_err(|(field, problem)| Rejection::Invalid { field: field.into(), problem })?;
     check_terms(&description.base)

@@ -8,6 +8,7 @@ use super::command::{
     Product, Rejection, Reply, TAX_BASIS_POINTS, UNIT_CHARACTERS_MAX,
 };
 use super::event::Event;
+use crate::text::check_line;
 
 /// Decides one command.
 ///
@@ -92,10 +93,7 @@ fn check_price(price: &Price) -> Result<(), Rejection> {
 }
 
 fn check_text(field: &str, text: &str, characters_max: usize) -> Result<(), Rejection> {
-    let clean = text.trim() == text && !text.is_empty() && !text.chars().any(char::is_control);
-    require(clean && text.chars().count() <= characters_max, field, || {
-        format!("has 1 to {characters_max} characters, no blanks around it and no control characters")
-    })
+    check_line(text, characters_max).map_err(|problem| Rejection::Invalid { field: field.into(), problem })
 }
 
 fn require(holds: bool, field: &str, problem: impl FnOnce() -> String) -> Result<(), Rejection> {

@@ -12,6 +12,7 @@ use super::email;
 use super::event::{Event, SessionEnd};
 use super::state::{PASSWORD, Standing};
 use crate::position::Position;
+use crate::text::check_line;
 
 type Outcome = Result<Decision<Event, Reply>, Rejection>;
 
@@ -195,10 +196,7 @@ fn check_hash(field: &str, bytes: usize) -> Result<(), Rejection> {
 }
 
 fn check_text(field: &str, text: &str, characters_max: usize) -> Result<(), Rejection> {
-    let clean = text.trim() == text && !text.is_empty() && !text.chars().any(char::is_control);
-    require(clean && text.chars().count() <= characters_max, field, || {
-        format!("has 1 to {characters_max} characters, no blanks around it and no control characters")
-    })
+    check_line(text, characters_max).map_err(|problem| Rejection::Invalid { field: field.into(), problem })
 }
 
 fn require(holds: bool, field: &str, problem: impl FnOnce() -> String) -> Result<(), Rejection> {

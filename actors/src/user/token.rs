@@ -10,6 +10,7 @@ use nakku_cluster::Key;
 use sha2::{Digest, Sha256};
 
 use super::command::{FAMILY_BYTES_MAX, TokenHash};
+use crate::digest::hex;
 
 /// Random bytes that name a session.
 pub const FAMILY_BYTES: usize = 16;
@@ -36,8 +37,7 @@ pub struct NotARefreshToken;
 impl RefreshToken {
     /// The first token of a new session. Both numbers are drawn from the system's random source.
     pub fn open(user: Key, family: [u8; FAMILY_BYTES], secret: [u8; SECRET_BYTES]) -> Self {
-        let family = family.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { user, family, secret: URL_SAFE_NO_PAD.encode(secret) }
+        Self { user, family: hex(&family), secret: URL_SAFE_NO_PAD.encode(secret) }
     }
 
     /// The token that follows in the same session.
@@ -48,8 +48,7 @@ impl RefreshToken {
 
     /// What is kept of it.
     pub fn hash(&self) -> TokenHash {
-        let digest = Sha256::digest(self.secret.as_bytes());
-        TokenHash::new(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        TokenHash::new(hex(&Sha256::digest(self.secret.as_bytes())))
     }
 
     /// The token for its owner.

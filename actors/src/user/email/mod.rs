@@ -24,6 +24,8 @@ pub use command::{Command, Rejection, Reply};
 pub use event::Event;
 pub use state::State;
 
+use crate::digest::hex;
+
 /// The longest e-mail, in bytes (RFC 5321, section 4.5.3.1.3, without the angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 /// The longest part before the `@`, in bytes (RFC 5321, section 4.5.3.1.1).
@@ -65,8 +67,8 @@ pub fn normalise(text: &str) -> Result<String, NotAnEmail> {
 
 /// The entity of an e-mail that has been [normalised](normalise): `e-` and the hex of its SHA-256.
 pub fn reference(normalised: &str) -> Ref<Email> {
-    let hex: String = Sha256::digest(normalised.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ref::new(Key::new(format!("e-{hex}")).expect("hex digits make a key"))
+    let digest = hex(&Sha256::digest(normalised.as_bytes()));
+    Ref::new(Key::new(format!("e-{digest}")).expect("hex digits make a key"))
 }
 
 impl Entity for Email {
