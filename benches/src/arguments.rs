@@ -24,6 +24,8 @@ pub enum Scenario {
     Idle,
     /// Many WebSockets, and a rider's position from gateway to gateway.
     Live,
+    /// Events from commit over Kafka to a consumer, against librdkafka's own producer.
+    Events,
 }
 
 impl Scenario {
@@ -40,6 +42,11 @@ impl Scenario {
         (Self::Failover, "failover", "from SIGKILL of an owner to the first answer of its entities"),
         (Self::Idle, "idle", "memory of 200,000 loaded idle entities, next to bare actors"),
         (Self::Live, "live", "5,000 WebSockets on one gateway node, and a position's time from another to a customer"),
+        (
+            Self::Events,
+            "events",
+            "events/s from commit over three brokers to a durable effect, against librdkafka's own producer",
+        ),
     ];
 
     /// Its name on the command line.
@@ -76,6 +83,9 @@ pub struct BenchArguments {
     /// `mysql://…` of a server to use, without databases `nakku_…`, which are made and removed. A throw-away
     /// MariaDB is started where it is not given.
     pub database_url: Option<String>,
+    /// `HOST:PORT,…` of brokers to use, whose topics `nakku-bench-…` are made and removed. Three throw-away ones are
+    /// started where they are not given.
+    pub kafka_brokers: Option<String>,
     /// The program itself.
     pub executable: PathBuf,
     /// The program that is started as `nakku node`: this one, or another version to compare with.
@@ -93,6 +103,7 @@ impl BenchArguments {
             repeats: 5,
             warmup: Duration::from_secs(1),
             database_url: None,
+            kafka_brokers: None,
             node_executable: executable.clone(),
             executable,
             json: false,
@@ -123,6 +134,7 @@ impl BenchArguments {
                 "--warmup" => arguments.warmup = Duration::from_secs_f64(number(flag, &value()?, 0.0, 3600.0)?),
                 "--repeats" => arguments.repeats = number(flag, &value()?, 1.0, 1000.0)? as u32,
                 "--database" => arguments.database_url = Some(value()?),
+                "--kafka" => arguments.kafka_brokers = Some(value()?),
                 "--node" => arguments.node_executable = PathBuf::from(value()?),
                 "--json" => arguments.json = true,
                 _ => return Err(BenchError::Usage(format!("bench knows no flag {flag}\n\n{}", usage()))),
@@ -144,6 +156,7 @@ pub fn usage() -> String {
          --repeats N      how often it is repeated (5; 20 kills in failover)\n  \
          --warmup N       seconds before it is measured (1)\n  \
          --database URL   empty mysql:// server to use; a throw-away MariaDB is started where none is given\n  \
+         --kafka BROKERS  HOST:PORT,... to use; three throw-away brokers are started where none are given\n  \
          --node FILE      program to start as nakku node; this one where none is given\n  \
          --json           print the report as JSON\n",
     );

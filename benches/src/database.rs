@@ -21,17 +21,23 @@ pub struct Database {
 }
 
 /// Where the repository's script for servers is, seen from its root.
-const SCRIPT: &str = "deploy/servers/run";
+pub(crate) const SCRIPT: &str = "deploy/servers/run";
 
 impl Database {
-    /// The given server, or one of its own.
+    /// The given server, the one that the script for servers has started around this program, or one of its own.
     ///
     /// # Errors
     /// When none can be started.
     pub async fn open(url: Option<&str>) -> Result<Self, BenchError> {
-        match url {
-            Some(url) => {
-                let database = Self { url: url.to_owned(), pid: None, _script: None };
+        let around = std::env::var("NAKKU_TEST_MARIADB_URL").ok();
+        let pid = || {
+            let folder = std::env::var("NAKKU_TEST_MARIADB_DIR").ok()?;
+            std::fs::read_to_string(Path::new(&folder).join("pid")).ok()?.trim().parse().ok()
+        };
+        match url.or(around.as_deref()) {
+            Some(of_it) => {
+                let pid = if url.is_none() { pid() } else { None };
+                let database = Self { url: of_it.to_owned(), pid, _script: None };
                 let there = database.own().await?;
                 if there.is_empty() {
                     return Ok(database);
@@ -108,7 +114,7 @@ impl Database {
 }
 
 /// Looked for above the working folder, the program and the sources.
-fn script() -> Option<PathBuf> {
+pub(crate) fn script() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let starts = [std::env::current_dir().ok(), program, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
     let mut scripts =

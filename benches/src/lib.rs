@@ -6,7 +6,7 @@
 //! - [`report`]: figures with median and spread, the targets that they must meet, as table and JSON
 //! - [`statistics`]: series and percentiles
 //! - [`machine`]: what ran, on what, and how much processor time each process took
-//! - [`database`]: the throw-away database server
+//! - [`database`]: the throw-away database server; [`brokers`]: the throw-away Kafka
 //! - [`load`]: callers in a closed loop
 //! - [`http`]: a server beside this process, and a lean client
 //! - [`node`]: nodes without the gateway
@@ -14,6 +14,7 @@
 //! - [`peer`]: what the processes do that a scenario starts beside itself
 
 pub mod arguments;
+pub mod brokers;
 pub mod database;
 pub mod error;
 pub mod http;
@@ -80,5 +81,6 @@ pub async fn run(arguments: BenchArguments) -> Result<Report, BenchError> {
         Scenario::Ask => scenario::ask::run(&arguments).await,
         Scenario::Idle => scenario::idle::run(&arguments).await,
         Scenario::Live => scenario::live::run(&arguments).await,
+        Scenario::Events => scenario::events::run(&arguments).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nakku_cluster::events::kafka::KafkaSettings;
 use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
@@ -25,6 +26,20 @@ const LOADED_MAX: u32 = 1_000_000;
 /// # Errors
 /// When it does not start.
 pub async fn start(name: &str, roles: &[&str], database_url: &str, services: Vec<Service>) -> Result<Node, BenchError> {
+    start_with_kafka(name, roles, database_url, services, None).await
+}
+
+/// The same; its events go over Kafka where that is given.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start_with_kafka(
+    name: &str,
+    roles: &[&str],
+    database_url: &str,
+    services: Vec<Service>,
+    kafka: Option<KafkaSettings>,
+) -> Result<Node, BenchError> {
     let settings = NodeSettings {
         name: name.into(),
         roles: Roles::new(roles.iter().copied()),
@@ -42,7 +57,7 @@ pub async fn start(name: &str, roles: &[&str], database_url: &str, services: Vec
         runtime: RuntimeSettings { passivate_after: NEVER, loaded_max: LOADED_MAX, ..RuntimeSettings::default() },
         journal: JournalSettings::default(),
         journal_keep_rows: None,
-        kafka: None,
+        kafka,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     Node::start(settings, services, Vec::new()).await.map_err(|error| BenchError::failed("starting a node", error))

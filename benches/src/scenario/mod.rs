@@ -6,10 +6,12 @@
 //! - [`checkout`]: whole checkouts over HTTP
 //! - [`failover`]: from the death of an owner to the first answer of its entities
 //! - [`live`]: many WebSockets, and a rider's position from gateway to gateway
+//! - [`events`]: events from commit over Kafka to a consumer, against librdkafka's own producer
 //! - [`idle`]: memory of loaded idle entities against bare actors
 
 pub mod ask;
 pub mod checkout;
+pub mod events;
 pub mod failover;
 pub mod hot_item;
 pub mod idle;

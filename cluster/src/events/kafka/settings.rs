@@ -120,6 +120,12 @@ impl KafkaSettings {
         if self.topic_prefix == TOPIC_PREFIX { group.to_owned() } else { format!("{}{group}", self.topic_prefix) }
     }
 
+    /// `min.insync.replicas` of topics that are created: an event is taken for good when more than one replica has
+    /// it, where there are three.
+    pub fn in_sync_min(&self) -> u16 {
+        if self.replication >= 3 { 2 } else { 1 }
+    }
+
     pub(super) fn check(&self) -> Result<(), KafkaError> {
         let unfit = |what: String| Err(KafkaError::Setting(what));
         if self.brokers.is_empty() {

@@ -148,7 +148,7 @@ impl Topics {
             return Err(TopicError::Missing { topics: topics.join(", "), like: self.like() });
         }
         let retention_ms = self.settings.retention.as_millis().to_string();
-        let in_sync = self.in_sync_min().to_string();
+        let in_sync = self.settings.in_sync_min().to_string();
         let new = |name| {
             let replication = TopicReplication::Fixed(self.settings.replication.into());
             NewTopic::new(name, self.settings.partitions.into(), replication)
@@ -190,13 +190,8 @@ impl Topics {
             "--partitions {partitions} --replication-factor {replication} --config retention.ms={} --config \
              min.insync.replicas={}",
             retention.as_millis(),
-            self.in_sync_min()
+            self.settings.in_sync_min()
         )
-    }
-
-    /// An event is taken for good when more than one replica has it, where there are three.
-    fn in_sync_min(&self) -> u16 {
-        if self.settings.replication >= 3 { 2 } else { 1 }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
