@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use crate::ask::{Answered, Ask};
 use crate::entity::{Entity, EntityState};
 use crate::error::{AskError, Failure};
-use crate::events::{Envelope, Live, Signal};
+use crate::events::{Envelope, Live, Page, Signal};
 use crate::query::{Listed, Query};
 use crate::reference::{Address, Key, Kind, Ref};
 use crate::status::ClusterStatus;
@@ -30,6 +30,10 @@ pub trait Router: Send + Sync + 'static {
     async fn list(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure>;
     /// The public events of an entity behind a journal seq, in order, as last committed.
     async fn history(&self, target: &Address, after_seq: u64, limit: u32) -> Result<Vec<Envelope>, Failure>;
+    /// Some of the journal of a shard, behind a row and up to another, as public events.
+    async fn reread(&self, service: &str, _shard: u32, _after: u64, _until: u64) -> Result<Page, Failure> {
+        Err(Failure::Unavailable { what: format!("the journal of {service}"), retry_after_ms: 1000 })
+    }
     /// What this node knows of the cluster.
     async fn status(&self) -> ClusterStatus;
     /// False while this node joins or drains.

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::error::Failure;
-use crate::events::{self, Envelope, EventSink, Live, Signal, Spread};
+use crate::events::{self, Envelope, EventSink, Live, Page, Signal, Spread, rebuild};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::journal::ReplyTo;
@@ -26,7 +26,7 @@ use crate::status::ClusterStatus;
 use crate::store::{ListedRow, StateTable, StoreError};
 use crate::topology::{Topology, shard_of};
 use crate::trace::{Step, Traceparent};
-use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireHistory, WireList};
+use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireHistory, WireList, WireReread};
 
 /// The first pause before an ask is repeated; it doubles up to [`PAUSE_MAX`]. A new placement ends it.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
@@ -85,6 +85,17 @@ impl Router for NodeRouter {
         let call = WireCall::History(WireHistory { kind, key, after_seq, limit });
         match self.call_any(shard.service, &call).await? {
             WireAnswer::Events { json } => json.events(),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn reread(&self, service: &str, shard: u32, after: u64, until: u64) -> Result<Page, Failure> {
+        if self.databases.of_service(service).is_some() {
+            return self.reread_here(service, shard, after, until).await;
+        }
+        let call = WireCall::Reread(WireReread { service: service.to_owned(), shard, after, until });
+        match self.call_any(service, &call).await? {
+            WireAnswer::Page { json } => json.page(),
             other => Err(unexpected(&other)),
         }
     }
@@ -292,6 +303,12 @@ impl NodeRouter {
         Ok(rows.iter().filter_map(|row| events::of_row(&self.runtime, &self.databases, shard, row, 0)).collect())
     }
 
+    async fn reread_here(&self, service: &str, shard: u32, after: u64, until: u64) -> Result<Page, Failure> {
+        let known = self.services.get(service).filter(|name| shard < self.topology.service(name).shard_count);
+        let service = known.ok_or_else(|| Failure::Invalid { reason: format!("no shard {shard} of {service}") })?;
+        rebuild::read(&self.runtime, &self.databases, ShardId { service, number: shard }, after, until).await
+    }
+
     async fn list_here(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
         let servers = self.databases.of_service(table.kind.service).unwrap_or_default();
         if self.databases.incarnations().is_any_refused(table.kind.service) {
@@ -345,6 +362,9 @@ impl Inbound for NodeRouter {
                     self.history_here(shard, &target, after_seq, limit).await.into()
                 }
             },
+            Ok(WireCall::Reread(WireReread { service, shard, after, until })) => {
+                self.reread_here(&service, shard, after, until).await.into()
+            }
         };
         wire::encode(&answer)
     }

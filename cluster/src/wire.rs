@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ask::Once;
 use crate::entity::ColumnValue;
 use crate::error::Failure;
-use crate::events::Envelope;
+use crate::events::{Envelope, Page};
 use crate::handle::Outcome;
 use crate::query::Query;
 use crate::reference::{Address, Key};
@@ -20,6 +20,7 @@ pub(crate) enum WireCall {
     Ask(WireAsk),
     List(WireList),
     History(WireHistory),
+    Reread(WireReread),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +51,15 @@ pub(crate) struct WireHistory {
     pub limit: u32,
 }
 
+/// Some of the journal of a shard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireReread {
+    pub service: String,
+    pub shard: u32,
+    pub after: u64,
+    pub until: u64,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireValue {
@@ -77,6 +87,10 @@ pub(crate) enum WireAnswer {
     },
     /// Envelopes as JSON.
     Events {
+        json: Body,
+    },
+    /// Of a journal, as JSON.
+    Page {
         json: Body,
     },
 }
@@ -110,9 +124,11 @@ pub(crate) fn decode_answer(bytes: &[u8]) -> WireAnswer {
 
 impl WireCall {
     pub(crate) fn service(&self) -> &str {
-        let (Self::Ask(WireAsk { kind, .. })
-        | Self::List(WireList { kind, .. })
-        | Self::History(WireHistory { kind, .. })) = self;
+        let kind = match self {
+            Self::Ask(WireAsk { kind, .. }) | Self::List(WireList { kind, .. }) => kind,
+            Self::History(WireHistory { kind, .. }) => kind,
+            Self::Reread(WireReread { service, .. }) => service,
+        };
         kind.split('.').next().unwrap_or_default()
     }
 }
@@ -123,7 +139,7 @@ impl WireAnswer {
             Self::Reply { json, entity_version } => Outcome::Reply { json: json.0, entity_version },
             Self::Rejected { json, entity_version } => Outcome::Rejected { json: json.0, entity_version },
             Self::Failed { failure } => Outcome::Failed(failure),
-            Self::Rows { .. } | Self::Events { .. } => Outcome::Failed(Failure::TimedOut),
+            Self::Rows { .. } | Self::Events { .. } | Self::Page { .. } => Outcome::Failed(Failure::TimedOut),
         }
     }
 }
@@ -140,7 +156,23 @@ impl From<Result<Vec<Envelope>, Failure>> for WireAnswer {
     }
 }
 
+impl From<Result<Page, Failure>> for WireAnswer {
+    fn from(page: Result<Page, Failure>) -> Self {
+        let json = page
+            .and_then(|page| serde_json::to_vec(&page).map_err(|error| Failure::Invalid { reason: error.to_string() }));
+        match json {
+            Ok(json) => Self::Page { json: Body(json) },
+            Err(failure) => Self::Failed { failure },
+        }
+    }
+}
+
 impl Body {
+    /// The page of [`WireAnswer::Page`].
+    pub(crate) fn page(&self) -> Result<Page, Failure> {
+        serde_json::from_slice(&self.0).map_err(|error| Failure::Invalid { reason: error.to_string() })
+    }
+
     /// The events of [`WireAnswer::Events`].
     pub(crate) fn events(&self) -> Result<Vec<Envelope>, Failure> {
         serde_json::from_slice(&self.0).map_err(|error| Failure::Invalid { reason: error.to_string() })

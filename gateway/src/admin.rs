@@ -14,6 +14,7 @@ use nakku_cluster::Cluster;
 use nakku_cluster::status::ClusterStatus;
 use sha2::{Digest, Sha256};
 
+use crate::admin_analytics;
 use crate::admin_dead_letters;
 use crate::admin_users;
 use crate::auth::bearer;
@@ -48,8 +49,9 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     let digest: Arc<[u8]> = Sha256::digest(settings.token.expose()).as_slice().into();
     let users = admin_users::routes(cluster.clone());
     let dead_letters = admin_dead_letters::routes(cluster.clone());
-    let routes =
-        Router::new().route("/admin/v1/status", get(status)).with_state(cluster).merge(users).merge(dead_letters);
+    let analytics = admin_analytics::routes(cluster.clone());
+    let routes = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
+    let routes = routes.merge(users).merge(dead_letters).merge(analytics);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await

@@ -18,6 +18,7 @@
 //! - [`metrics`]: names, labels, help
 
 pub mod admin;
+mod admin_analytics;
 mod admin_dead_letters;
 mod admin_users;
 pub mod admission;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{asyncapi, dead_letters, metrics, openapi, order, status, user};
+use super::{analytics, asyncapi, dead_letters, metrics, openapi, order, status, user};
 use crate::dev;
 use crate::settings::Sources;
 
@@ -34,6 +34,9 @@ pub enum Command {
     /// Look at events that consumers could not process, and try them again
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    /// Gather the sums of analytics anew
+    #[command(subcommand)]
+    Analytics(analytics::Analytics),
     /// Create the databases, or bring them up to this version
     Migrate(Migrate),
     /// Print the settings in force: value, who set it, default and meaning

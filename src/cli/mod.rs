@@ -4,8 +4,9 @@
 //! - [`outcome`]: exit codes and the one line that says what is wrong
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
-//! - [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
+//! - [`analytics`], [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
 
+pub mod analytics;
 pub mod arguments;
 pub mod asyncapi;
 pub mod client;
@@ -63,6 +64,7 @@ fn perform(command: Command) -> Done {
         Command::Metrics(arguments) => metrics::run(&arguments),
         Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
+        Command::Analytics(command) => client()?.block_on(analytics::run(&command)),
         Command::DeadLetters(command) => client()?.block_on(dead_letters::run(&command)),
         Command::User(arguments) => client()?.block_on(user::run(&arguments)),
         Command::Health(arguments) => client()?.block_on(status::health(&arguments)),

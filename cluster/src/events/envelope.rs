@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::intake::Mark;
 use crate::reference::Key;
 use crate::store::JournalRow;
 use crate::time::Timestamp;
@@ -109,6 +110,11 @@ impl Envelope {
     /// The incarnation of the database that it comes from: the first part of its id; 0 when that is none.
     pub fn incarnation(&self) -> u64 {
         self.id.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// Where an intake is that has consumed it.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { high_water: self.sequence, incarnation: self.incarnation() }
     }
 
     /// What it says, typed.

@@ -1,8 +1,10 @@
 //! Hands events to an intake, with patience for what passes and a dead letter for what does not.
 
+use std::borrow::Borrow;
 use std::sync::Weak;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Envelope;
@@ -48,6 +50,13 @@ pub enum FeedError {
     Failed(#[from] Failure),
 }
 
+/// [`Command::Consume`] of events that stay where they are.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Handed<'a> {
+    Consume { events: Vec<&'a Envelope>, complete: bool },
+}
+
 /// Feeds the intakes of one consumer.
 #[derive(Clone)]
 pub(crate) struct Feeder {
@@ -62,8 +71,8 @@ impl Feeder {
     ///
     /// # Errors
     /// A [`FeedError`]; what was consumed before it stays so.
-    pub(crate) async fn feed(&self, events: &[Envelope], complete: bool) -> Result<(), FeedError> {
-        let Some(first) = events.first() else { return Ok(()) };
+    pub(crate) async fn feed<E: Borrow<Envelope> + Sync>(&self, events: &[E], complete: bool) -> Result<(), FeedError> {
+        let Some(first) = events.first().map(Borrow::borrow) else { return Ok(()) };
         let key = key_of(&first.service, first.shard);
         let target = Address { kind: self.consumer.kind.to_string().into(), key };
         let mut left = events;
@@ -71,9 +80,9 @@ impl Feeder {
         let mut fulls = 0;
         // After a crash one by one, so that only the event at fault is set aside.
         let mut batch_max = BATCH_MAX;
-        while let Some(next) = left.first() {
+        while let Some(next) = left.first().map(Borrow::borrow) {
             let batch = &left[..within(left, batch_max)];
-            let command = Command::<Value>::Consume { events: batch.to_vec(), complete };
+            let command = Handed::Consume { events: batch.iter().map(Borrow::borrow).collect(), complete };
             let progress = match self.ask(&target, &command).await {
                 Ok(progress) => progress,
                 Err(Failure::Crashed { .. }) if batch.len() > 1 => {
@@ -92,7 +101,7 @@ impl Feeder {
             if done > 0 {
                 (refusals, fulls) = (0, 0);
             }
-            let Some(next) = left.first() else { break };
+            let Some(next) = left.first().map(Borrow::borrow) else { break };
             if let Some((_, reason)) = progress.refused.filter(|(sequence, _)| *sequence == next.sequence) {
                 refusals += 1;
                 if refusals < ATTEMPTS_MAX {
@@ -123,7 +132,7 @@ impl Feeder {
         Ok(())
     }
 
-    async fn ask(&self, target: &Address, command: &Command<Value>) -> Result<Progress, Failure> {
+    async fn ask(&self, target: &Address, command: &(impl Serialize + Sync)) -> Result<Progress, Failure> {
         let invalid = |error: serde_json::Error| Failure::Invalid { reason: error.to_string() };
         let gone = || Failure::Unavailable { what: "this node".into(), retry_after_ms: 1000 };
         let router = self.router.upgrade().ok_or_else(gone)?;
@@ -143,10 +152,10 @@ impl Feeder {
 }
 
 /// How many of the events fit one command; at least one.
-fn within(events: &[Envelope], count_max: usize) -> usize {
+fn within<E: Borrow<Envelope>>(events: &[E], count_max: usize) -> usize {
     let mut bytes = 0;
     let fitting = events.iter().take(count_max).take_while(|event| {
-        bytes += size(&event.data) + 512;
+        bytes += size(&(*event).borrow().data) + 512;
         bytes <= COMMAND_BYTES
     });
     fitting.count().max(1)

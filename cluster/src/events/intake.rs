@@ -12,6 +12,8 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::envelope::{Envelope, PublicEvent};
+use super::judge::{Judged, consume, judge, understood};
+use super::rebuild::{self, Page, Rebuild};
 use crate::entity::{Context, Decision, Entity, EntityState, Event as ClusterEvent};
 use crate::outstanding::Outstanding;
 use crate::parts::{PartSet, Parts};
@@ -90,6 +92,12 @@ pub fn key_of(service: &str, shard: u32) -> Key {
     Key::new(format!("{service}-{shard}")).expect("a service's name and a number make a key")
 }
 
+/// The source of an intake, from its key.
+pub fn source_of(key: &Key) -> Option<(&str, u32)> {
+    let (service, shard) = key.as_str().rsplit_once('-')?;
+    Some((service, shard.parse().ok()?))
+}
+
 /// What an intake is told; `T` is the consumer's own command.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,9 +133,10 @@ pub enum Command<T> {
         /// Its sequence.
         sequence: u64,
     },
-    /// Forget what was gathered and begin anew: the next event that comes lacks its predecessors, which whoever
-    /// feeds the intake then sends from the first on. Dead letters stay.
+    /// Forget what was gathered and begin anew, from the first row of the source's journal. Dead letters stay.
     Reset,
+    /// Some of that journal, as it was asked for.
+    Reread(Page),
     /// The consumer's own.
     Own(T),
 }
@@ -173,7 +182,7 @@ pub enum Event<T> {
     /// Events were consumed.
     Consumed {
         /// Up to here.
-        through: Head,
+        through: Mark,
         /// What they changed.
         events: Vec<T>,
     },
@@ -190,7 +199,25 @@ pub enum Event<T> {
         events: Vec<T>,
     },
     /// It begins anew.
-    Reset,
+    Reset {
+        /// The service that it consumes.
+        service: String,
+        /// And the shard.
+        shard: u32,
+    },
+    /// The journal has been read again up to a row.
+    Reread {
+        /// Up to here.
+        through: u64,
+        /// Rows below this one were missing; 0 when none were.
+        #[serde(default)]
+        begins_at: u64,
+    },
+    /// What came meanwhile is to be read from the journal as well.
+    Owed {
+        /// Up to here.
+        until: u64,
+    },
     /// The consumer's own.
     Own {
         /// What it changed.
@@ -234,19 +261,48 @@ pub enum Rejection {
 /// What an intake remembers.
 #[derive(Debug, Default)]
 pub struct State<S> {
-    head: Head,
+    pub(super) head: Head,
     dead: Parts<u64, DeadLetter>,
-    gathered: S,
+    pub(super) gathered: S,
 }
 
-/// The high-water mark: everything up to here is done. A mark of 0 is before the first event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The last event's sequence.
     pub high_water: u64,
     /// Of the source's database.
     #[serde(default)]
     pub incarnation: u64,
+    /// It has begun anew, once at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Rebuild>,
+}
+
+/// The high-water mark: everything up to here is done. A mark of 0 is before the first event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The last event's sequence.
+    pub high_water: u64,
+    /// Of the source's database.
+    #[serde(default)]
+    pub incarnation: u64,
+}
+
+impl Head {
+    /// The high-water mark.
+    pub fn mark(&self) -> Mark {
+        Mark { high_water: self.high_water, incarnation: self.incarnation }
+    }
+
+    /// Nothing is missing that has been there before.
+    pub fn is_whole(&self) -> bool {
+        self.rebuild.as_ref().is_none_or(Rebuild::is_over)
+    }
+
+    fn move_to(&mut self, mark: Mark) {
+        (self.high_water, self.incarnation) = (mark.high_water, mark.incarnation);
+    }
 }
 
 impl<S: Gathered> EntityState for State<S> {
@@ -277,7 +333,9 @@ impl<T: Serialize + DeserializeOwned + fmt::Debug + Send + 'static> ClusterEvent
             Self::Consumed { .. } => "intake.consumed",
             Self::SetAside { .. } => "intake.set_aside",
             Self::Replayed { .. } => "intake.replayed",
-            Self::Reset => "intake.reset",
+            Self::Reset { .. } => "intake.reset",
+            Self::Reread { .. } => "intake.reread",
+            Self::Owed { .. } => "intake.owed",
             Self::Own { .. } => "intake.changed",
         }
     }
@@ -299,7 +357,7 @@ impl<C: Consumer> Entity for Intake<C> {
         match command {
             Command::Consume { events, complete } => Ok(consume::<C>(state, &events, complete)),
             Command::SetAside { event, reason, attempts } => {
-                let judged = judge(state.head, &event, false);
+                let judged = judge(state.head.mark(), &event, false);
                 let letter = || DeadLetter {
                     group: C::GROUP.into(),
                     reason,
@@ -332,9 +390,12 @@ impl<C: Consumer> Entity for Intake<C> {
                 Ok(Decision::event(Event::Replayed { sequence, events }, Reply::Replayed))
             }
             Command::Reset => {
-                let begun = state.head != Head::default();
-                Ok(Decision::events(begun.then_some(Event::Reset).into_iter().collect(), Reply::Reset))
+                let begun = state.head.high_water > 0 || !state.head.is_whole();
+                let reset = source_of(&context.key).filter(|_| begun);
+                let reset = reset.map(|(service, shard)| Event::Reset { service: service.into(), shard });
+                Ok(Decision::events(reset.into_iter().collect(), Reply::Reset))
             }
+            Command::Reread(page) => Ok(rebuild::reread::<C>(state, page, context)),
             Command::Own(command) => {
                 let Decision { events, reply } = C::decide(&state.gathered, command, context);
                 let events = events.into_iter().map(|event| Event::Own { event }).collect();
@@ -347,7 +408,7 @@ impl<C: Consumer> Entity for Intake<C> {
         match event {
             Event::Consumed { through, events } => {
                 let since = state.head.high_water;
-                state.head = *through;
+                state.head.move_to(*through);
                 // Set aside before a reset, and consumed now: they must not be replayed as well.
                 let behind = state.dead.iter_after(Some(&since)).map(|(sequence, _)| *sequence);
                 let after_all: Vec<u64> = behind.take_while(|sequence| *sequence <= through.high_water).collect();
@@ -356,7 +417,7 @@ impl<C: Consumer> Entity for Intake<C> {
             }
             Event::SetAside { letter } => {
                 let sequence = letter.event.sequence;
-                state.head = Head { high_water: sequence, incarnation: letter.event.incarnation() };
+                state.head.move_to(letter.event.mark());
                 state.dead.insert(sequence, (**letter).clone());
                 let oldest = state.dead.keys().next().copied();
                 if let Some(oldest) = oldest.filter(|_| state.dead.len() > DEAD_LETTERS_MAX) {
@@ -367,17 +428,36 @@ impl<C: Consumer> Entity for Intake<C> {
                 state.dead.remove(sequence);
                 events.iter().for_each(|event| C::evolve(&mut state.gathered, event));
             }
-            Event::Reset => {
-                state.head = Head::default();
+            Event::Reset { service, shard } => {
+                let before = state.head.rebuild.take().unwrap_or_default();
+                let until = state.head.high_water.max(before.until);
+                let (service, number) = (service.clone(), before.number + 1);
+                let rebuild = Rebuild { service, shard: *shard, number, until, ..Rebuild::default() };
+                state.head = Head { rebuild: Some(rebuild), ..Head::default() };
                 state.gathered.parts().into_iter().for_each(|(_, set)| set.clear());
                 state.gathered.loaded();
+            }
+            Event::Reread { through, begins_at } => {
+                if let Some(rebuild) = &mut state.head.rebuild {
+                    rebuild.through = *through;
+                    rebuild.begins_at = rebuild.begins_at.max(*begins_at);
+                }
+            }
+            Event::Owed { until } => {
+                if let Some(rebuild) = &mut state.head.rebuild {
+                    rebuild.until = rebuild.until.max(*until);
+                }
             }
             Event::Own { event } => C::evolve(&mut state.gathered, event),
         }
     }
 
     fn outstanding(state: &Self::State) -> Outstanding<Self> {
-        C::outstanding(&state.gathered)
+        let outstanding = C::outstanding(&state.gathered);
+        match rebuild::effect(&state.head) {
+            Some(page) => outstanding.effect(page),
+            None => outstanding,
+        }
     }
 
     fn publish(_key: &Key, event: &Self::Event) -> Option<PublicEvent> {
@@ -386,76 +466,9 @@ impl<C: Consumer> Entity for Intake<C> {
                 let event = PublicEvent::new(DEAD_LETTERED, letter);
                 Some(PublicEvent { topic: Some(DEAD_LETTER_TOPIC), ..event })
             }
-            Event::Consumed { .. } | Event::Replayed { .. } | Event::Reset | Event::Own { .. } => None,
+            _ => None,
         }
     }
-}
-
-/// What an event is to an intake that is this far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judged {
-    Repeat,
-    Next,
-    Lacks,
-}
-
-fn judge(mark: Head, event: &Envelope, complete: bool) -> Judged {
-    // The source was restored from a backup: it counts on from there, so sequences come a second time for
-    // other events. What was consumed of the time that it has lost stays consumed.
-    let restored = event.incarnation() > mark.incarnation;
-    let high_water = if restored { mark.high_water.min(event.previous) } else { mark.high_water };
-    if event.incarnation() < mark.incarnation || event.sequence <= high_water {
-        Judged::Repeat
-    } else if complete || event.previous <= high_water {
-        Judged::Next
-    } else {
-        Judged::Lacks
-    }
-}
-
-fn consume<C: Consumer>(
-    state: &State<C::State>,
-    events: &[Envelope],
-    complete: bool,
-) -> Decision<Event<C::Event>, Reply<C::Reply>> {
-    let mut mark = state.head;
-    let mut room = C::room(&state.gathered).min(BATCH_MAX);
-    let mut progress = Progress::default();
-    let mut changes = Vec::new();
-    for event in events {
-        match judge(mark, event, complete) {
-            Judged::Repeat => progress.done += 1,
-            Judged::Lacks => {
-                progress.lacks = Some(event.previous);
-                break;
-            }
-            Judged::Next if room == 0 => {
-                progress.full = true;
-                break;
-            }
-            Judged::Next => match understood::<C>(event) {
-                Ok(changed) => {
-                    room -= 1;
-                    progress.done += 1;
-                    changes.extend(changed);
-                    mark = Head { high_water: event.sequence, incarnation: event.incarnation() };
-                }
-                Err(reason) => {
-                    progress.refused = Some((event.sequence, reason));
-                    break;
-                }
-            },
-        }
-    }
-    progress.high_water = mark.high_water;
-    let consumed = (mark != state.head).then_some(Event::Consumed { through: mark, events: changes });
-    Decision::events(consumed.into_iter().collect(), Reply::Consumed(progress))
-}
-
-/// What an event means to the consumer. One that makes it panic is refused like any other that it does not
-/// understand: the entity that holds the sums must not fall over it.
-fn understood<C: Consumer>(event: &Envelope) -> Result<Vec<C::Event>, String> {
-    std::panic::catch_unwind(|| C::consume(event)).unwrap_or_else(|_| Err("the consumer panicked over it".into()))
 }
 
 /// A [`Consumer`] without its type: whom to feed with what.

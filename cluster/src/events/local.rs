@@ -38,7 +38,7 @@ impl LocalSink {
         Self { feeders, replay }
     }
 
-    async fn feed(&self, events: &[Envelope]) -> Result<(), SinkError> {
+    async fn feed(&self, events: &[&Envelope]) -> Result<(), SinkError> {
         let Some(first) = events.first() else { return Ok(()) };
         let takes = |consumer: &ConsumerType| consumer.sources.contains(&first.service.as_str());
         for feeder in self.feeders.iter().filter(|feeder| takes(&feeder.consumer)) {
@@ -61,13 +61,14 @@ impl LocalSink {
 impl EventSink for LocalSink {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), SinkError>> {
         let mut by_shard: BTreeMap<(&str, u32), Vec<usize>> = BTreeMap::new();
-        for (place, event) in events.iter().enumerate() {
+        // What goes to a topic of its own is not for those who read the service's.
+        for (place, event) in events.iter().enumerate().filter(|(_, event)| event.topic.is_none()) {
             by_shard.entry((&event.service, event.shard)).or_default().push(place);
         }
         let feeds: Vec<_> = by_shard
             .into_values()
             .map(|places| async move {
-                let events: Vec<Envelope> = places.iter().map(|place| events[*place].clone()).collect();
+                let events: Vec<&Envelope> = places.iter().map(|place| &events[*place]).collect();
                 (places, self.feed(&events).await)
             })
             .collect();

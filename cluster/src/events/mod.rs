@@ -12,17 +12,21 @@
 //! - `live`: what happens, as it happens, for those who watch
 //! - `feed`: hands events to an intake, with patience and dead letters
 //! - `dead_letters`: what could not be processed, as an operator sees it
-//! - `intake`: the entity that consumes one source shard, once for all services that consume
+//! - `intake`: the entity that consumes one source shard, once for all services that consume; `judge`: what an
+//!   event is to it
+//! - `rebuild`: gathers anew what an intake has gathered
 
 pub mod dead_letters;
 mod envelope;
 mod feed;
 pub mod intake;
+mod judge;
 pub mod kafka;
 pub mod live;
 mod local;
 mod outbox;
 mod publisher;
+pub mod rebuild;
 mod sink;
 
 pub use envelope::{Envelope, PublicEvent};
@@ -36,3 +40,4 @@ pub(crate) use live::Spread;
 pub(crate) use local::LocalSink;
 pub(crate) use outbox::Outboxes;
 pub(crate) use publisher::{Publishing, of_row, start};
+pub(crate) use rebuild::{Journals, Page};

@@ -1,21 +1,23 @@
 //! Publishes the committed rows of the shards that this node owns: one task for each service.
 //!
-//! A round takes what there is of each shard, hands it to the sink and moves the shard's position on to the
-//! last event before the first that was not taken; from there the next round goes on. Positions are written
-//! at leisure: what they lag behind is published again by the next owner, and dropped by the consumers.
+//! A round takes what there is of some shards, hands it to the sink and moves each shard's position on to the
+//! last event before the first that was not taken; from there the shard's next round goes on. While a round is
+//! under way others begin, with other shards: a shard is in one at a time, so that what it publishes stays in
+//! order. Positions are written at leisure: what they lag behind is published again by the next owner, and
+//! dropped by the consumers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::feed::{FeedError, Feeder};
 use super::local::Replay;
 use super::outbox::{Next, Outbox};
-use super::sink::EventSink;
+use super::sink::{EventSink, SinkError};
 use super::{Envelope, PublicEvent};
 use crate::databases::Databases;
 use crate::error::Failure;
@@ -27,7 +29,9 @@ use crate::store::{JournalRow, Publication, StoreError};
 /// Rows of one shard in one round.
 const SHARD_ROWS: usize = 256;
 /// Rows of one round.
-const ROUND_ROWS: usize = 4096;
+const ROUND_ROWS: usize = 2048;
+/// Rounds under way at the same time.
+const ROUNDS_MAX: usize = 4;
 /// How often positions are written.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 /// Pause after a failure; doubles up to [`PAUSE_MAX`].
@@ -62,7 +66,23 @@ struct Publisher {
     /// How long a round waits for more; a sink that is dear by the round wants it longer.
     linger: Duration,
     positions: HashMap<ShardId, Position>,
+    /// Shards of rounds that are under way.
+    busy: HashSet<ShardId>,
 }
+
+/// What one shard has in a round.
+struct Step {
+    shard: ShardId,
+    /// Where it was.
+    from: Position,
+    /// Where it will be after each of its events.
+    reached: Vec<Position>,
+    /// Where it will be after all of its rows.
+    end: Position,
+}
+
+/// A round and what the sink said of its events.
+type Published = (Vec<Step>, Vec<Result<(), SinkError>>);
 
 /// Starts the publisher of one service.
 pub(crate) fn start(
@@ -71,7 +91,7 @@ pub(crate) fn start(
     sink: Arc<dyn EventSink>,
     linger: Duration,
 ) -> JoinHandle<()> {
-    let publisher = Publisher { service, on, sink, linger, positions: HashMap::new() };
+    let publisher = Publisher { service, on, sink, linger, positions: HashMap::new(), busy: HashSet::new() };
     tokio::spawn(publisher.run())
 }
 
@@ -79,62 +99,79 @@ impl Publisher {
     async fn run(mut self) {
         let on = self.on.clone();
         let Some(outbox) = on.runtime.outboxes.of(self.service) else { return };
+        let mut rounds: JoinSet<Published> = JoinSet::new();
         let mut pause = PAUSE_FIRST;
         let mut record_at = Instant::now() + POSITION_EVERY;
+        // When to look for something to publish; nothing has come while there is none.
+        let mut look_at = Some(Instant::now());
         loop {
-            match self.round(outbox).await {
-                Ok(0) => {
-                    pause = PAUSE_FIRST;
-                    // With nothing to record the next commit alone is waited for.
-                    let until = self.is_dirty().then_some(record_at);
-                    tokio::select! {
-                        () = outbox.changed() => tokio::time::sleep(self.linger).await,
-                        () = sleep_until(until) => {}
+            let may_begin = rounds.len() < ROUNDS_MAX;
+            let outcome = if may_begin && look_at.is_some_and(|at| at <= Instant::now()) {
+                let begun = self.begin(outbox, &mut rounds).await;
+                begun.map(|rows| look_at = (rows > 0).then(|| self.next_look(rows)))
+            } else {
+                // With nothing to record the next commit alone is waited for.
+                let record = (self.is_dirty() || !rounds.is_empty()).then_some(record_at);
+                let until = [record, look_at.filter(|_| may_begin)].into_iter().flatten().min();
+                tokio::select! {
+                    Some(published) = rounds.join_next() => self.settle(published).map(|rows| {
+                        pause = PAUSE_FIRST;
+                        let next = self.next_look(rows);
+                        look_at = Some(look_at.map_or(next, |at| at.min(next)));
+                    }),
+                    () = outbox.changed(), if look_at.is_none() => {
+                        look_at = Some(Instant::now() + self.linger);
+                        Ok(())
                     }
+                    () = sleep_until(until) => Ok(()),
                 }
-                Ok(rows) => {
-                    pause = PAUSE_FIRST;
-                    if rows < SHARD_ROWS {
-                        tokio::time::sleep(self.linger).await;
-                    }
+            };
+            if let Err(mut error) = outcome {
+                // Whatever is under way ends first, so that nothing overtakes what is sent again.
+                while let Some(published) = rounds.join_next().await {
+                    error = self.settle(published).err().unwrap_or(error);
                 }
-                Err(error) => {
-                    if pause == PAUSE_FIRST {
-                        tracing::warn!(service = self.service, error, "events wait in the journal");
-                    }
-                    metrics::publish_failed(self.service);
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
+                self.busy.clear();
+                if pause == PAUSE_FIRST {
+                    tracing::warn!(service = self.service, error, "events wait in the journal");
                 }
+                metrics::publish_failed(self.service);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+                look_at = Some(Instant::now());
             }
             if Instant::now() >= record_at {
                 self.record().await;
+                self.tell_lag(&outbox.serving());
                 record_at = Instant::now() + POSITION_EVERY;
             }
         }
     }
 
-    /// Publishes what there is, once; returns how many rows that was.
-    async fn round(&mut self, outbox: &Outbox) -> Result<usize, String> {
+    /// After a round of so many rows: a small one lets more gather.
+    fn next_look(&self, rows: usize) -> Instant {
+        let now = Instant::now();
+        if rows < SHARD_ROWS { now + self.linger } else { now }
+    }
+
+    /// Begins a round with what there is of the shards that are in none; returns how many rows that is.
+    async fn begin(&mut self, outbox: &Outbox, rounds: &mut JoinSet<Published>) -> Result<usize, String> {
         let serving = outbox.serving();
         self.follow(&serving).await.map_err(|error| error.to_string())?;
-        let mut lag = 0;
+        self.tell_lag(&serving);
         let mut events = Vec::new();
-        // Of each shard that has something: where it was, and where it will be after each of its events.
-        let mut steps: Vec<(ShardId, Position, Vec<Position>, Position)> = Vec::new();
+        let mut steps = Vec::new();
         let mut rows_taken = 0;
         for (shard, _, last_seq) in &serving {
-            let Some(position) = self.positions.get(shard).copied() else { continue };
-            lag += last_seq.saturating_sub(position.seq);
-            if rows_taken >= ROUND_ROWS || position.seq >= *last_seq {
+            let Some(from) = self.positions.get(shard).copied() else { continue };
+            if rows_taken >= ROUND_ROWS || from.seq >= *last_seq || self.busy.contains(shard) {
                 continue;
             }
-            let rows = self.rows(outbox, *shard, position.seq + 1).await.map_err(|error| error.to_string())?;
+            let rows = self.rows(outbox, *shard, from.seq + 1).await.map_err(|error| error.to_string())?;
             rows_taken += rows.len();
             let Some(last) = rows.last() else { continue };
-            let end = Position { seq: last.seq, ..position };
             let mut reached = Vec::new();
-            let mut at = position;
+            let mut at = from;
             for row in &rows {
                 let Some(event) = of_row(&self.on.runtime, &self.on.databases, *shard, row, at.published) else {
                     continue;
@@ -143,30 +180,53 @@ impl Publisher {
                 events.push(event);
                 reached.push(at);
             }
-            steps.push((*shard, position, reached, Position { published: at.published, ..end }));
+            steps.push(Step { shard: *shard, from, reached, end: Position { seq: last.seq, ..at } });
         }
-        metrics::publish_lag(self.service, lag);
-        if steps.is_empty() {
-            return Ok(0);
+        if !steps.is_empty() {
+            self.busy.extend(steps.iter().map(|step| step.shard));
+            let sink = Arc::clone(&self.sink);
+            rounds.spawn(async move {
+                let results = if events.is_empty() { Vec::new() } else { sink.publish(&events).await };
+                (steps, results)
+            });
         }
-        let results = if events.is_empty() { Vec::new() } else { self.sink.publish(&events).await };
+        Ok(rows_taken)
+    }
+
+    /// Moves positions on after a round; returns how many rows it had.
+    fn settle(&mut self, published: Result<Published, JoinError>) -> Result<usize, String> {
+        let (steps, results) = published.map_err(|ended| ended.to_string())?;
         let mut results = results.into_iter();
+        let mut rows = 0;
         let mut failure = None;
-        for (shard, mut position, reached, end) in steps {
+        for Step { shard, from, reached, end } in steps {
+            self.busy.remove(&shard);
+            rows += usize::try_from(end.seq - from.seq).unwrap_or(usize::MAX);
             let outcomes: Vec<_> = results.by_ref().take(reached.len()).collect();
             let taken = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
             metrics::published(self.service, taken);
-            match outcomes.into_iter().nth(taken) {
-                None if taken == reached.len() => position = end,
+            let to = match outcomes.into_iter().nth(taken) {
+                None if taken == reached.len() => end,
                 missing => {
-                    position = taken.checked_sub(1).map_or(position, |last| reached[last]);
                     let error = missing.and_then(Result::err).map_or("no answer".to_owned(), |error| error.0);
                     failure = failure.or(Some(error));
+                    taken.checked_sub(1).map_or(from, |last| reached[last])
                 }
+            };
+            // It may have gone meanwhile, and even have come back.
+            let is_same = |position: &&mut Position| position.term == from.term && position.seq == from.seq;
+            if let Some(position) = self.positions.get_mut(&shard).filter(is_same) {
+                (position.seq, position.published) = (to.seq, to.published);
             }
-            self.positions.insert(shard, position);
         }
-        failure.map_or(Ok(rows_taken), Err)
+        failure.map_or(Ok(rows), Err)
+    }
+
+    fn tell_lag(&self, serving: &[(ShardId, u64, u64)]) {
+        let behind = |(shard, _, last_seq): &(ShardId, u64, u64)| {
+            self.positions.get(shard).map_or(0, |position| last_seq.saturating_sub(position.seq))
+        };
+        metrics::publish_lag(self.service, serving.iter().map(behind).sum());
     }
 
     /// Lets go of shards that this node no longer serves, and looks up how far new ones have been published.
@@ -269,6 +329,7 @@ impl Replay for Publishing {
                     events.push(event);
                 }
             }
+            events.retain(|event| event.topic.is_none());
             feeder.feed(&events, true).await?;
         }
         Ok(())

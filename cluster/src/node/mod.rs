@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::databases::{Databases, Server};
 use crate::events::kafka::{Kafka, KafkaError};
-use crate::events::{self, EventSink, Feeder, LocalSink, Outboxes, Publishing, Spread};
+use crate::events::{self, EventSink, Feeder, Journals, LocalSink, Outboxes, Publishing, Spread};
 use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
 use crate::incarnation::Incarnations;
@@ -160,6 +160,8 @@ impl Node {
         let lease = Arc::clone(&membership);
         let types = own.iter().flat_map(|service| service.types.iter().cloned());
         let lease_valid = move || lease.lease_valid();
+        let journals = Journals::new();
+        let providers = providers.into_iter().chain([Arc::clone(&journals) as Arc<dyn Provider>]);
         let runtime = Arc::new(Runtime::new(settings.runtime.clone(), types, providers, outboxes, lease_valid));
         let spread = Spread::start(Arc::clone(&runtime), Arc::clone(&databases));
         let spread = Arc::clone(spread_later.get_or_init(|| spread));
@@ -185,6 +187,7 @@ impl Node {
             tables: tables.map(|one| (one.kind().to_string(), one.table())).collect(),
         });
         let weak = Arc::downgrade(&router);
+        journals.set_router(weak.clone());
         runtime.set_router(weak as std::sync::Weak<dyn Router>);
 
         let inbound: Arc<dyn Inbound> = router.clone();

@@ -4,13 +4,14 @@ use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use nakku_cluster::events::Intake;
 use nakku_cluster::events::intake::{Command, Reply, key_of};
 use nakku_cluster::events::kafka::{KafkaSecurity, KafkaSettings};
+use nakku_cluster::events::{Intake, rebuild};
 use nakku_cluster::membership::Roles;
+use nakku_cluster::metrics::define::text;
 use nakku_cluster::node::{Node, NodeSettings};
 use nakku_cluster::topology::shard_of;
 use nakku_cluster::{Ask, Cluster, Key, Ref};
@@ -36,7 +37,8 @@ pub struct Start {
     pub roles: Vec<String>,
     /// Of the database, shared by the nodes of a cluster.
     pub folder: PathBuf,
-    pub brokers: String,
+    /// Without any, events go from the journal straight to the consumers.
+    pub brokers: Option<String>,
     pub topic_prefix: String,
     pub replication: u16,
     pub create_topics: bool,
@@ -58,9 +60,9 @@ pub enum Order {
     Raise { keys: usize, count: usize },
     /// Raises one by that much.
     RaiseBy { key: String, by: i64 },
-    /// Raises so many entities over and over, until told to rest.
-    Load { keys: usize },
-    /// Answers with how often it raised.
+    /// Raises so many entities over and over, until told to rest, each caller with a pause between.
+    Load { keys: usize, pause_ms: u64 },
+    /// Answers with how often it raised since the load began, and the slowest of it in milliseconds.
     Rest,
     /// Of so many entities: what the source knows and what the consumer knows.
     Compare { keys: usize },
@@ -68,8 +70,10 @@ pub enum Order {
     Seen { key: String },
     /// Dead letters of the intake that consumes an entity's shard: their reasons.
     Letters { key: String },
-    /// Has all intakes forget what they gathered.
-    Reset,
+    /// Has all intakes begin anew.
+    Rebuild,
+    /// How far that is.
+    Rebuilding,
     /// What the node says of Kafka, and how many rows it has not published.
     Status,
     /// Hands over and ends.
@@ -93,7 +97,7 @@ pub fn run() {
 async fn serve(start: Start) {
     let roles = Roles::new(start.roles.clone());
     let settings = settings::settings(&start.name, roles, &start.folder, SHARDS);
-    let settings = NodeSettings { kafka: Some(kafka(&start)), ..settings };
+    let settings = NodeSettings { kafka: start.brokers.as_deref().map(|brokers| kafka(&start, brokers)), ..settings };
     let node = match Node::start(settings, tally::services(), Vec::new()).await {
         Ok(node) => node,
         Err(error) => return answer(&json!({ "error": error.to_string() })),
@@ -118,13 +122,13 @@ async fn serve(start: Start) {
     }
 }
 
-fn kafka(start: &Start) -> KafkaSettings {
+fn kafka(start: &Start, brokers: &str) -> KafkaSettings {
     let plain = KafkaSettings {
         topic_prefix: start.topic_prefix.clone(),
         partitions: 3,
         replication: start.replication,
         create_topics: start.create_topics,
-        ..KafkaSettings::new(start.brokers.split(',').map(Into::into).collect())
+        ..KafkaSettings::new(brokers.split(',').map(Into::into).collect())
     };
     match start.login.clone() {
         None => plain,
@@ -142,6 +146,7 @@ fn answer(value: &Value) {
 struct Load {
     runs: AtomicBool,
     raised: AtomicI64,
+    slowest_ms: AtomicI64,
 }
 
 async fn follow(order: Order, node: &Node, load: &Arc<Load>) -> Value {
@@ -157,17 +162,23 @@ async fn follow(order: Order, node: &Node, load: &Arc<Load>) -> Value {
             raise(&cluster, Key::new(key).expect("a key"), by).await;
             json!(null)
         }
-        Order::Load { keys } => {
+        Order::Load { keys, pause_ms } => {
             load.runs.store(true, Ordering::SeqCst);
+            load.raised.store(0, Ordering::SeqCst);
+            load.slowest_ms.store(0, Ordering::SeqCst);
             for caller in 0..CALLERS {
                 let (cluster, load) = (cluster.clone(), Arc::clone(load));
                 tokio::spawn(async move {
                     let mut number = caller;
                     while load.runs.load(Ordering::SeqCst) {
                         let target: Ref<Tally> = Ref::new(key(number % keys));
+                        let began = Instant::now();
                         let raised = cluster.ask(&target, &Told::Raise(1), Ask::within(PATIENCE)).await;
                         load.raised.fetch_add(i64::from(raised.is_ok()), Ordering::SeqCst);
+                        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+                        load.slowest_ms.fetch_max(took_ms, Ordering::SeqCst);
                         number += CALLERS;
+                        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     }
                 });
             }
@@ -175,7 +186,8 @@ async fn follow(order: Order, node: &Node, load: &Arc<Load>) -> Value {
         }
         Order::Rest => {
             load.runs.store(false, Ordering::SeqCst);
-            json!(load.raised.load(Ordering::SeqCst))
+            let (raised, slowest_ms) = (load.raised.load(Ordering::SeqCst), load.slowest_ms.load(Ordering::SeqCst));
+            json!({ "raised": raised, "slowest_ms": slowest_ms })
         }
         Order::Compare { keys } => {
             let pairs = (0..keys).map(async |number| {
@@ -197,18 +209,16 @@ async fn follow(order: Order, node: &Node, load: &Arc<Load>) -> Value {
                 other => panic!("{other:?}"),
             }
         }
-        Order::Reset => {
-            for shard in 0..SHARDS {
-                let target: Ref<Intake<Sums>> = Ref::new(key_of("source", shard));
-                cluster.ask(&target, &Command::Reset, Ask::within(PATIENCE)).await.expect("reset");
-            }
-            json!(null)
-        }
+        Order::Rebuild => json!(rebuild::begin::<Sums>(&cluster).await.expect("all begin anew")),
+        Order::Rebuilding => json!(rebuild::progress::<Sums>(&cluster).await.expect("heads")),
         Order::Status => {
             let status = cluster.status().await;
             let kafka = status.dependencies.iter().find(|one| one.name == "kafka").expect("kafka is a dependency");
+            let text = text();
+            let lines = text.lines().filter(|line| line.starts_with("nakku_events_lag_rows{"));
+            let metric: f64 = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
             let unpublished: u64 = status.services.iter().map(|service| service.unpublished_here).sum();
-            json!({ "up": kafka.up, "error": kafka.error, "unpublished": unpublished })
+            json!({ "up": kafka.up, "error": kafka.error, "unpublished": unpublished, "metric": metric })
         }
         Order::Drain => json!(node.drain().await.map_err(|error| error.to_string())),
     }

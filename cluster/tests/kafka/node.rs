@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::child::{ANSWER, Login, Order, Start, VARIABLE};
 use crate::servers::Kafka;
@@ -20,7 +21,7 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
 /// Nodes of one test: their database, and their own topics and group at the brokers.
 pub struct Group {
     folder: PathBuf,
-    brokers: String,
+    brokers: Option<String>,
     replication: u16,
     pub prefix: String,
     pub login: Option<Login>,
@@ -28,9 +29,25 @@ pub struct Group {
 
 impl Group {
     pub fn on(kafka: &Kafka, name: &str, replication: u16) -> Self {
+        let mut group = Self::without_brokers(name);
+        (group.brokers, group.replication) = (Some(kafka.brokers.clone()), replication);
+        group
+    }
+
+    pub fn without_brokers(name: &str) -> Self {
         let unique = format!("{name}-{:08x}", rand::random::<u32>());
         let folder = std::env::temp_dir().join(format!("nakku-kafka-{unique}"));
-        Self { folder, brokers: kafka.brokers.clone(), replication, prefix: format!("{unique}."), login: None }
+        Self { folder, brokers: None, replication: 1, prefix: format!("{unique}."), login: None }
+    }
+
+    /// Removes all that the consumer has gathered, as if it had never been there. No node may run.
+    pub fn forget(&self) {
+        let url = format!("sqlite://{}/nakku.db", self.folder.display());
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+        runtime.block_on(async {
+            let mut database = SqliteConnection::connect(&url).await.expect("the database opens");
+            sqlx::query("DELETE FROM nakku_sums__intake_state").execute(&mut database).await.expect("deleted");
+        });
     }
 
     pub fn topic(&self, service: &str) -> String {

@@ -50,7 +50,7 @@ pub(super) type Place = (Arc<str>, i32);
 pub(super) struct Received {
     pub offset: i64,
     pub bytes: usize,
-    pub what: Result<Box<Envelope>, Unreadable>,
+    pub what: Result<Arc<Envelope>, Unreadable>,
 }
 
 /// A message that is no event of the topic's service.
@@ -221,10 +221,10 @@ impl Feeding {
                 return fed;
             }
         }
-        let mut by_source: BTreeMap<Source, Vec<Envelope>> = BTreeMap::new();
+        let mut by_source: BTreeMap<Source, Vec<Arc<Envelope>>> = BTreeMap::new();
         for message in &messages {
             if let Ok(event) = &message.what {
-                by_source.entry((event.service.clone(), event.shard)).or_default().push((**event).clone());
+                by_source.entry((event.service.clone(), event.shard)).or_default().push(Arc::clone(event));
             }
         }
         let feeds = by_source.into_iter().map(|(source, mut events)| async move {
@@ -253,7 +253,7 @@ impl Feeding {
     async fn feed_source(
         &self,
         source: &Source,
-        events: &[Envelope],
+        events: &[Arc<Envelope>],
         allowed: &Allowed,
         oldest: &dyn Oldest,
     ) -> Result<Option<Missing>, Again> {
@@ -318,12 +318,12 @@ fn unreadable_event(group: &str, topic: &str, partition: i32, offset: i64, messa
 }
 
 /// Reads a message of a topic that holds the events of one service.
-pub(super) fn read(service: &str, payload: Option<&[u8]>) -> Result<Box<Envelope>, Unreadable> {
+pub(super) fn read(service: &str, payload: Option<&[u8]>) -> Result<Arc<Envelope>, Unreadable> {
     let payload = payload.unwrap_or_default();
     let unreadable = |reason: String| Unreadable { reason, payload: payload.to_vec() };
     let event: Envelope = serde_json::from_slice(payload).map_err(|error| unreadable(error.to_string()))?;
     if event.service != service {
         return Err(unreadable(format!("an event of {:?} on the topic of {service}", event.service)));
     }
-    Ok(Box::new(event))
+    Ok(Arc::new(event))
 }

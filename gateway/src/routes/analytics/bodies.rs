@@ -28,6 +28,22 @@ pub struct Range {
     /// The time of the newest event that has been counted; absent while there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_event_ms: Option<i64>,
+    /// The sums are being gathered anew and are not whole yet; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilding: Option<Rebuilding>,
+}
+
+/// How far the sums of an answer have been gathered anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Rebuilding {
+    /// Shards of services of which something is still missing.
+    pub intakes_left: usize,
+    /// Of so many.
+    pub intakes: usize,
+    /// Rows of journals that have been read again.
+    pub rows_read: u64,
+    /// Of so many.
+    pub rows: u64,
 }
 
 /// Orders and money. Everything counts at the time at which it happened.

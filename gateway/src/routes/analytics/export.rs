@@ -1,6 +1,7 @@
 //! `/analytics/export.csv`: a line for each hour or day and store, RFC 4180 with a header.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -15,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::AnalyticsQuery;
+use super::bodies::Rebuilding;
 use super::gather::{self, Gathered, Question};
 use super::name_of;
 use super::span::Span;
@@ -26,6 +28,9 @@ use crate::trace::RequestContext;
 
 /// Buckets that are asked for and held in memory at once.
 const CHUNK_BUCKETS: i64 = 24;
+
+/// When to ask again while the sums are gathered anew.
+const REBUILT_AFTER: Duration = Duration::from_secs(10);
 
 /// The names of the columns.
 pub const COLUMNS: [&str; 23] = [
@@ -105,6 +110,11 @@ impl Export {
         let store = self.store.clone();
         let question = Question { span, store, grouping: Grouping::BucketAndStore, sources: gather::FUNNEL };
         let gathered = gather::sums(&self.edge, &self.ask, &question).await?;
+        // A file does not say that it is half of something.
+        if let Some(Rebuilding { rows_read, rows, .. }) = gathered.rebuilding {
+            let detail = format!("the sums are being gathered anew, {rows_read} of {rows} rows have been read");
+            return Err(Problem::new(Code::Unavailable, detail).retry_after(REBUILT_AFTER));
+        }
         let internal = |error: csv::Error| Problem::new(Code::Internal, error.to_string());
         lines(&gathered, span.resolution, from == self.span.from).map_err(internal)
     }

@@ -6,11 +6,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use nakku_actors::analytics::bucket::Place;
 use nakku_actors::analytics::command::{Command, Product, Reply, Row};
 use nakku_actors::analytics::{Analytics, Grouping, Sold, Sums};
+use nakku_cluster::events::intake::Head;
+use nakku_cluster::events::rebuild;
 use nakku_cluster::events::{Intake, intake};
-use nakku_cluster::query::PAGE_MAX;
-use nakku_cluster::{Ask, AskError, Key, Query as Rows, Ref, Timestamp};
+use nakku_cluster::{Ask, AskError, Key, Ref, Timestamp};
 
-use super::bodies::Range;
+use super::bodies::{Range, Rebuilding};
 use super::name_of;
 use super::span::Span;
 use crate::edge::Edge;
@@ -46,6 +47,8 @@ pub struct Gathered {
     pub rows: BTreeMap<Place, Sums>,
     /// The time of the newest event that any of them knows.
     pub latest_at: Timestamp,
+    /// Some are gathering their sums anew.
+    pub rebuilding: Option<Rebuilding>,
 }
 
 /// What all said of products.
@@ -57,11 +60,13 @@ pub struct GatheredProducts {
     pub others: Sold,
     /// The time of the newest event that any of them knows.
     pub latest_at: Timestamp,
+    /// Some are gathering their sums anew.
+    pub rebuilding: Option<Rebuilding>,
 }
 
 impl Question {
     /// What the answer goes over.
-    pub fn range(&self, latest_at: Timestamp) -> Range {
+    pub fn range(&self, latest_at: Timestamp, rebuilding: Option<Rebuilding>) -> Range {
         Range {
             from_ms: self.span.start().0,
             to_ms: self.span.end().0,
@@ -69,6 +74,7 @@ impl Question {
             store: self.store.clone(),
             currency: nakku_actors::money::CURRENCY,
             latest_event_ms: Some(latest_at.0).filter(|at| *at > 0),
+            rebuilding,
         }
     }
 }
@@ -93,7 +99,7 @@ impl Gathered {
 /// Sums of all intakes of the question's sources.
 pub async fn sums(edge: &Edge, ask: &Ask, question: &Question) -> Result<Gathered, Problem> {
     let intakes = intakes(edge, question.sources).await?;
-    let answers: Vec<_> = intakes.iter().map(|intake| sums_of(edge, ask, question, intake)).collect();
+    let answers: Vec<_> = intakes.iter().map(|(key, _)| sums_of(edge, ask, question, Ref::new(key.clone()))).collect();
     let mut answers = stream::iter(answers).buffer_unordered(ASKS_MAX);
     let mut gathered = Gathered::default();
     while let Some((rows, latest_at)) = answers.try_next().await? {
@@ -102,6 +108,7 @@ pub async fn sums(edge: &Edge, ask: &Ask, question: &Question) -> Result<Gathere
         }
         gathered.latest_at = gathered.latest_at.max(latest_at);
     }
+    gathered.rebuilding = rebuilding(&intakes, &self::intakes(edge, question.sources).await?);
     Ok(gathered)
 }
 
@@ -110,7 +117,9 @@ pub async fn products(edge: &Edge, ask: &Ask, question: &Question) -> Result<Gat
     let Question { span, store, .. } = question;
     let command = Command::Products { from: span.from, until: span.until, store: store.clone() };
     let intakes = intakes(edge, question.sources).await?;
-    let answers: Vec<_> = intakes.iter().map(|intake| one(edge, ask, intake, command.clone())).collect();
+    let asked = |(key, _): &(Key, Head)| (Ref::new(key.clone()), command.clone());
+    let answers: Vec<_> =
+        intakes.iter().map(asked).map(async |(intake, command)| one(edge, ask, &intake, command).await).collect();
     let mut answers = stream::iter(answers).buffer_unordered(ASKS_MAX);
     let mut gathered = GatheredProducts::default();
     while let Some(reply) = answers.try_next().await? {
@@ -121,34 +130,42 @@ pub async fn products(edge: &Edge, ask: &Ask, question: &Question) -> Result<Gat
         gathered.others.merge(others);
         gathered.latest_at = gathered.latest_at.max(latest_at);
     }
+    gathered.rebuilding = rebuilding(&intakes, &self::intakes(edge, question.sources).await?);
     Ok(gathered)
 }
 
-/// The intakes that there are of some services, or of all.
-async fn intakes(edge: &Edge, sources: &[&str]) -> Result<Vec<Ref<Intake<Analytics>>>, Problem> {
-    let mut intakes = Vec::new();
-    let mut after = None;
-    loop {
-        let rows = Rows::new().after(after).limit(PAGE_MAX);
-        let listed = edge.cluster.list::<Intake<Analytics>>(&rows).await?;
-        let is_last = listed.len() < PAGE_MAX as usize;
-        after = listed.last().map(|row| row.key.clone());
-        let wanted = |key: &Key| {
-            let source = key.as_str().rsplit_once('-').map_or("", |(source, _shard)| source);
-            sources.is_empty() || sources.contains(&source)
-        };
-        intakes.extend(listed.into_iter().map(|row| row.key).filter(wanted).map(Ref::new));
-        if is_last {
-            return Ok(intakes);
-        }
-    }
+/// The intakes that there are of some services, or of all, and how far they are.
+async fn intakes(edge: &Edge, sources: &[&str]) -> Result<Vec<(Key, Head)>, Problem> {
+    let mut intakes = rebuild::heads::<Analytics>(&edge.cluster).await?;
+    let wanted = |key: &Key| {
+        let source = key.as_str().rsplit_once('-').map_or("", |(source, _shard)| source);
+        sources.is_empty() || sources.contains(&source)
+    };
+    intakes.retain(|(key, _)| wanted(key));
+    Ok(intakes)
+}
+
+/// Whether sums may have been missing while the intakes were asked: some were gathering them anew before, after, or in
+/// between.
+fn rebuilding(before: &[(Key, Head)], after: &[(Key, Head)]) -> Option<Rebuilding> {
+    let number = |head: &Head| head.rebuild.as_ref().map_or(0, |rebuild| rebuild.number);
+    let began: BTreeMap<&Key, u64> = before.iter().map(|(key, head)| (key, number(head))).collect();
+    let begun = |(key, head): &(Key, Head)| began.get(key).is_some_and(|before| *before != number(head));
+    let is_half = before.iter().chain(after).any(|(_, head)| !head.is_whole()) || after.iter().any(begun);
+    let progress = rebuild::Rebuilding::of(after.iter().map(|(key, head)| (key, head)));
+    is_half.then_some(Rebuilding {
+        intakes_left: progress.intakes_left,
+        intakes: progress.intakes,
+        rows_read: progress.rows_read,
+        rows: progress.rows,
+    })
 }
 
 async fn sums_of(
     edge: &Edge,
     ask: &Ask,
     question: &Question,
-    intake: &Ref<Intake<Analytics>>,
+    intake: Ref<Intake<Analytics>>,
 ) -> Result<(Vec<Row>, Timestamp), Problem> {
     let Question { span, store, grouping, .. } = question;
     let (mut all, mut after) = (Vec::new(), None);
@@ -161,7 +178,7 @@ async fn sums_of(
             grouping: *grouping,
             after,
         };
-        let reply = one(edge, ask, intake, command).await?;
+        let reply = one(edge, ask, &intake, command).await?;
         let Reply::Sums { rows, next, latest_at } = reply else { return Err(Problem::unexpected(&reply)) };
         all.extend(rows);
         match next {

@@ -1,5 +1,7 @@
 //! `/analytics`: what was sold, when and where. Admins see all of it, staff their own store.
 //!
+//! While the sums are gathered anew, answers say so (`rebuilding`, with how far), and the export waits for its end.
+//!
 //! Sums are kept by the hour and by the day; an answer says over which of them it goes, since it goes over
 //! whole ones.
 //!
@@ -63,7 +65,7 @@ pub async fn summary(
     let gathered = gather::sums(&edge, &context.ask(), &question).await?;
     let sums = gathered.total();
     Ok(JsonBody(Summary {
-        range: question.range(gathered.latest_at),
+        range: question.range(gathered.latest_at, gathered.rebuilding),
         figures: Figures::from(&sums),
         events: whole_shop.then_some(sums.events),
     }))
@@ -82,7 +84,7 @@ pub async fn series(
     let question = Question { span, store, grouping: Grouping::Bucket, sources: gather::ORDERS };
     let gathered = gather::sums(&edge, &context.ask(), &question).await?;
     let points = gathered.points(span).map(|(start, sums)| Point { start_ms: start.0, value: Figures::from(&sums) });
-    Ok(JsonBody(Series { points: points.collect(), range: question.range(gathered.latest_at) }))
+    Ok(JsonBody(Series { points: points.collect(), range: question.range(gathered.latest_at, gathered.rebuilding) }))
 }
 
 /// What is sold most, by pieces; what is with the customers counts, by the day. For staff.
@@ -109,7 +111,7 @@ pub async fn top_products(
         sold.others.revenue_minor += rest.revenue_minor;
     }
     Ok(JsonBody(TopProducts {
-        range: question.range(sold.latest_at),
+        range: question.range(sold.latest_at, sold.rebuilding),
         items,
         other_units: sold.others.units,
         other_revenue_minor: sold.others.revenue_minor,
@@ -134,7 +136,7 @@ pub async fn funnel(
     Ok(JsonBody(Funnel {
         total: steps(&gathered.total()),
         points: points.collect(),
-        range: question.range(gathered.latest_at),
+        range: question.range(gathered.latest_at, gathered.rebuilding),
     }))
 }
 
@@ -150,7 +152,7 @@ pub async fn promise(
     let (span, store) = (query.span()?, query.store(&staff)?);
     let question = Question { span, store, grouping: Grouping::All, sources: gather::ORDERS };
     let gathered = gather::sums(&edge, &context.ask(), &question).await?;
-    let range = question.range(gathered.latest_at);
+    let range = question.range(gathered.latest_at, gathered.rebuilding);
     Ok(JsonBody(Promise::new(range, &gathered.total().punctuality)))
 }
 
