@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::Row;
 
-use crate::processes::Cluster;
+use crate::processes::{Cluster, SERVICES};
 use crate::shop::{Note, Placed, Shop};
+use crate::sums;
 
 /// How long the last compensations may take once the faults are over.
 const QUIET_PATIENCE: Duration = Duration::from_secs(180);
@@ -19,6 +20,7 @@ pub async fn check(cluster: &Cluster, shop: &Shop, placed: &[Placed]) {
     let held = acknowledged_orders_are_there(shop, placed).await;
     nothing_is_oversold(shop, held).await;
     histories_are_linearizable(&shop.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    sums::equal_those_of_the_orders(cluster, shop).await;
     journals_are_contiguous(cluster).await;
 }
 
@@ -100,7 +102,7 @@ fn histories_are_linearizable(notes: &[Note]) {
 /// Rows of a shard are contiguous, epochs never fall, an entity's rows are linked and its versions rise by one.
 async fn journals_are_contiguous(cluster: &Cluster) {
     let pool = sqlx::MySqlPool::connect(&cluster.database.url).await.expect("the database answers");
-    for service in ["user", "product", "inventory", "order", "cart", "payment", "delivery"] {
+    for service in SERVICES {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT shard, seq, epoch, entity, entity_version, previous_seq FROM nakku_{service}.journal ORDER BY shard, seq"
         )));

@@ -5,6 +5,7 @@
 //! - `wires`: links that can be cut
 //! - `shop`: a shop with stock, and customers who note every answer
 //! - `history`: what the notes and the databases must agree on
+//! - `sums`: what analytics say of it
 //! - `faults`: SIGKILL, SIGSTOP, database outages, all from one seed
 //! - `outage`: what customers are told while the database is away, and how soon it is over
 //! - `moves`: joins and drains in which no request may fail
@@ -19,6 +20,7 @@ mod moves;
 mod outage;
 mod processes;
 mod shop;
+mod sums;
 mod traces;
 mod wires;
 

@@ -270,7 +270,7 @@ impl Drop for Cluster {
     }
 }
 
-const SERVICES: [&str; 10] =
+pub const SERVICES: [&str; 10] =
     ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location", "analytics"];
 
 /// A port that was free a moment ago, below those that the system gives to outgoing connections.

@@ -70,16 +70,7 @@ impl Shop {
         let made = shop.client.post(format!("{}/admin/v1/users", node.admin)).bearer_auth(ADMIN_TOKEN).json(&staff);
         let made = made.send().await.expect("the admin API answers");
         assert!(made.status().is_success(), "{}", made.text().await.unwrap_or_default());
-        let (_, session) = shop
-            .ask(
-                Method::POST,
-                "/auth/login",
-                None,
-                &[],
-                Some(json!({"email": "staff@example.com", "password": PASSWORD})),
-            )
-            .await;
-        let token = session["access_token"].as_str().expect("a token").to_owned();
+        let token = shop.staff_token().await;
         for (number, sku) in shop.skus.iter().enumerate() {
             let product = json!({"sku": sku, "name": format!("Product {number}"), "brand": "Test", "unit": "1 pc",
                 "barcode": "8901030865275", "category": "test", "mrp_minor": 2000, "price_minor": 1500,
@@ -93,6 +84,14 @@ impl Shop {
         let (status, body) = shop.ask(Method::POST, &path, Some(&token), &[], Some(supply)).await;
         assert!(status.is_success(), "{status} {body}");
         Arc::new(shop)
+    }
+
+    /// A new session of the shop's staff, which are admins too.
+    pub async fn staff_token(&self) -> String {
+        let login = json!({"email": "staff@example.com", "password": PASSWORD});
+        let (status, session) = self.ask(Method::POST, "/auth/login", None, &[], Some(login)).await;
+        assert!(status.is_success(), "{status} {session}");
+        session["access_token"].as_str().expect("a token").to_owned()
     }
 
     /// The gateways that customers may use from now on.

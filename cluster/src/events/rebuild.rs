@@ -324,3 +324,7 @@ impl Provider for Journals {
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+#[path = "rebuild_tests.rs"]
+mod tests;

@@ -44,7 +44,7 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// an intake, so fewer and larger ones leave the database to the orders; what they tell may be 2 s old.
 const LOCAL_LINGER: Duration = Duration::from_millis(400);
 /// How long they gather before they go to a broker.
-const KAFKA_LINGER: Duration = Duration::from_millis(5);
+const KAFKA_LINGER: Duration = Duration::from_millis(20);
 /// How long a drain waits for the others to take over.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 

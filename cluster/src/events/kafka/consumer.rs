@@ -38,6 +38,10 @@ use crate::metrics;
 const SESSION_MS: &str = "6000";
 /// A member that reads nothing for so long is taken for dead as well; handing over is much faster.
 const POLL_MS_MAX: &str = "300000";
+/// A broker answers when it has so much, which is some fifty events,
+const FETCH_BYTES: &str = "32768";
+/// or after so long: answers with one event each would cost brokers and nodes the most.
+const FETCH_WAIT_MS: &str = "25";
 /// What the client reads ahead, in KiB.
 const AHEAD_KIB: &str = "8192";
 /// Bytes of messages that wait for their intakes before no more are read.
@@ -94,6 +98,8 @@ pub(super) fn join(
         .set("heartbeat.interval.ms", "2000")
         .set("max.poll.interval.ms", POLL_MS_MAX)
         .set("queued.max.messages.kbytes", AHEAD_KIB)
+        .set("fetch.min.bytes", FETCH_BYTES)
+        .set("fetch.wait.max.ms", FETCH_WAIT_MS)
         .set("statistics.interval.ms", STATISTICS_MS);
     let events = Events { group, ..Events::default() };
     let consumer = StreamConsumer::from_config_and_context(&config, events).map_err(refused)?;
