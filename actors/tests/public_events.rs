@@ -15,7 +15,9 @@ use nakku_actors::order::{self, Order, PaymentMethod, Placement, Status};
 use nakku_actors::payment::provider::{TOKEN_APPROVE, TOKEN_DECLINE};
 use nakku_actors::product::command::{Details, Price};
 use nakku_actors::product::{self, Product};
-use nakku_actors::user::command::{Address, NewSession, PasswordHash, TokenHash};
+use nakku_actors::user::command::{
+    Address, ErasedBy, ErasureReason, NewSession, PasswordHash, Role, TokenHash,
+};
 use nakku_actors::user::{self, User};
 use nakku_actors::{cart, demo};
 use nakku_cluster::events::{Envelope, PublicEvent};
@@ -36,6 +38,7 @@ async fn what_a_shop_tells_is_as_documented() {
     demo::seed(&cluster).await.expect("the shop is seeded");
     let store = demo::STORES[0].key();
     people(&cluster).await;
+    farewell(&cluster).await;
     goods(&cluster, &store).await;
     orders(&cluster, &store).await;
     let list = || notification::Command::List { before: None, limit: 100 };
@@ -105,6 +108,21 @@ async fn people(cluster: &Cluster) {
     ] {
         ask::<User>(cluster, &customer, command).await;
     }
+}
+
+/// Somebody comes and wants to be forgotten.
+async fn farewell(cluster: &Cluster) {
+    let leaving = key("u-leaving");
+    let register = user::Command::Register {
+        email: "leaving@example.com".into(),
+        name: "Asha".into(),
+        password_hash: PasswordHash::new("$argon2id$one"),
+        roles: vec![Role::Customer],
+        store: None,
+    };
+    ask::<User>(cluster, &leaving, register).await;
+    let erase = user::Command::Erase { by: ErasedBy::User, reason: ErasureReason::Requested };
+    ask::<User>(cluster, &leaving, erase).await;
 }
 
 /// Makes goods that run low, run out and come back.

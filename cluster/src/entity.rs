@@ -87,6 +87,11 @@ pub trait EntityState: Default + Send + 'static {
     }
     /// Called once after head and parts have been read from the store.
     fn loaded(&mut self) {}
+    /// Whether what it was has been erased for good: then replies that are remembered for repeated edge commands
+    /// go as well, for they may tell of it.
+    fn is_erased(&self) -> bool {
+        false
+    }
 }
 
 /// The largest head, in bytes of JSON; a decision that would exceed it is refused.

@@ -216,6 +216,9 @@ impl<E: Entity> Instance for Loaded<E> {
                 for event in &decision.events {
                     E::evolve(&mut self.state, event);
                 }
+                if let Some(remembered) = self.remembered.as_mut().filter(|_| self.state.is_erased()) {
+                    remembered.clear();
+                }
                 if let Some(once) = once.filter(|_| !events.is_empty()) {
                     self.remember(once, &reply, context.now);
                 }

@@ -1,4 +1,5 @@
-//! `POST /admin/v1/users`: users with any role. The API makes customers only.
+//! `POST /admin/v1/users`: users with any role, where the API makes customers only; and `/{id}/erase`, which forgets
+//! one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +8,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json as JsonBody, Router};
-use nakku_actors::user::command::Role;
+use nakku_actors::user::command::{ErasedBy, ErasureReason, Role};
 use nakku_cluster::{Ask, Cluster, Key};
 use serde::Deserialize;
 
 use crate::auth::{self, NewUser, Passwords};
-use crate::extract::Json;
+use crate::erasure::{self, ErasureBody};
+use crate::extract::{Json, Path};
 use crate::problem::{Code, Problem};
 use crate::routes::users::UserBody;
 
@@ -30,10 +32,13 @@ struct Users {
     passwords: Arc<Passwords>,
 }
 
-/// Its route.
+/// Its routes.
 pub(crate) fn routes(cluster: Cluster) -> Router {
     let passwords = Arc::new(Passwords::new(HASHES_MAX, HASHES_WAITING_MAX));
-    Router::new().route("/admin/v1/users", post(create)).with_state(Users { cluster, passwords })
+    Router::new()
+        .route("/admin/v1/users", post(create))
+        .route("/admin/v1/users/{id}/erase", post(erase))
+        .with_state(Users { cluster, passwords })
 }
 
 /// Who is to be made.
@@ -48,6 +53,24 @@ struct Body {
     /// Where a rider or a member of a store's staff works.
     #[serde(default)]
     store: Option<Key>,
+}
+
+/// Why somebody is to be erased.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: ErasureReason,
+}
+
+/// The gateways hear of it by the event, and let no token of the user's pass any more.
+async fn erase(
+    State(users): State<Users>,
+    Path(user): Path<String>,
+    Json(body): Json<Why>,
+) -> Result<JsonBody<ErasureBody>, Problem> {
+    let user = Key::new(user).map_err(|_| Problem::new(Code::NotFound, "there is no user under this key"))?;
+    let ask = Ask::within(ASK_TIMEOUT);
+    erasure::erase(&users.cluster, &ask, &user, ErasedBy::Operator, body.reason).await.map(JsonBody)
 }
 
 async fn create(

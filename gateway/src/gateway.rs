@@ -73,6 +73,7 @@ pub async fn start(cluster: Cluster, settings: GatewaySettings) -> Result<Gatewa
     let sharing = SharedSettings { access_token_lifetime, ..settings.shared.clone() };
     let shared = Shared::start(&sharing).await.map_err(GatewayError::Setting)?;
     let edge = Arc::new(Edge::new(cluster, settings, shared));
+    crate::heard::start(&edge);
     let routes = crate::routes::all(edge.clone());
     let server =
         Server::start(listen, limits, routes).await.map_err(|cause| GatewayError::Bind { address: listen, cause })?;

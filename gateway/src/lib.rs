@@ -9,6 +9,8 @@
 //! - [`shared`]: what several gateways share
 //! - [`problem`]: what a client is told when something does not work
 //! - [`auth`]: tokens, passwords, and whom a route lets in
+//! - [`erasure`]: erasing a user
+//! - `heard`: what events make old
 //! - [`trace`]: request id, trace and deadline of a request
 //! - [`extract`]: bodies, paths and queries
 //! - [`routes`]: one file per service
@@ -26,9 +28,11 @@ pub mod auth;
 pub mod client_address;
 pub mod docs;
 pub mod edge;
+pub mod erasure;
 pub mod extract;
 pub mod gateway;
 pub mod health;
+mod heard;
 pub mod live;
 pub mod metrics;
 pub mod openapi;

@@ -35,6 +35,7 @@ pub async fn serve() -> Response {
         routes::auth::refresh,
         routes::auth::logout,
         routes::users::me,
+        routes::users::erase,
         routes::users::add_address,
         routes::users::remove_address,
         routes::products::list,

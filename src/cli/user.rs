@@ -1,4 +1,4 @@
-//! `nakku user`: people who can't register themselves, above all staff.
+//! `nakku user`: people who can't register themselves, above all staff; and people who are to be forgotten.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,6 +16,24 @@ use super::show;
 pub enum User {
     /// Create a user, also staff; by the admin API
     Create(Create),
+    /// Erase a user for good; by the admin API. Refused while an order of theirs is under way
+    Erase(Erase),
+}
+
+/// `nakku user erase`.
+#[derive(Debug, Args)]
+pub struct Erase {
+    /// The admin API of any node and its token
+    #[command(flatten)]
+    pub client: ClientArguments,
+    /// The user's id, such as u-7k2m9q4x1c8z5b3v
+    pub id: String,
+    /// Why
+    #[arg(long, value_parser = ["requested", "inactive", "abuse", "legal"])]
+    pub reason: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `nakku user create`.
@@ -46,7 +64,26 @@ pub struct Create {
 
 /// Does what was asked for.
 pub async fn run(user: &User) -> Done {
-    let User::Create(arguments) = user;
+    match user {
+        User::Create(arguments) => create(arguments).await,
+        User::Erase(arguments) => erase(arguments).await,
+    }
+}
+
+async fn erase(arguments: &Erase) -> Done {
+    let client = arguments.client.client(Listener::Admin)?;
+    if arguments.id.is_empty() || !arguments.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(Wrong::Usage(format!("{:?} is no id of a user", arguments.id)));
+    }
+    let path = format!("/admin/v1/users/{}/erase", arguments.id);
+    let answer = client.send(Method::POST, &path, &[], Some(&json!({ "reason": arguments.reason }))).await?;
+    let erased = answer.succeeded(&format!("POST {path}"))?;
+    let text = |name: &str| erased[name].as_str().unwrap_or_default().to_owned();
+    let row = vec![text("id"), erased["erased_at_ms"].to_string(), text("by"), text("reason")];
+    show::rows(arguments.json, &erased, &["id", "erased at (ms)", "by", "reason"], [row])
+}
+
+async fn create(arguments: &Create) -> Done {
     let client = arguments.client.client(Listener::Admin)?;
     let made = arguments.password_file.is_none();
     let password = match &arguments.password_file {

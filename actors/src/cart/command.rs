@@ -54,6 +54,9 @@ pub enum Command {
         /// Which order.
         order: Key,
     },
+    /// The user was erased: nothing is put in any more, and no order is made from it. An order that holds it goes
+    /// on; with it the lines go. Idempotent.
+    Close,
     /// The cart as it is.
     Get,
 }
@@ -98,6 +101,8 @@ pub enum Reply {
     Unsealed,
     /// It is empty, or has been since.
     Cleared,
+    /// It is closed.
+    Closed,
 }
 
 /// Why it refused. Nothing has changed.
@@ -116,6 +121,9 @@ pub enum Rejection {
         /// Its version.
         version: u64,
     },
+    /// Its user was erased.
+    #[error("the cart is closed")]
+    Closed,
     /// There is nothing to order.
     #[error("the cart is empty")]
     Empty,

@@ -30,12 +30,14 @@ pub fn decide(state: &State, command: Command, _context: &mut Context) -> Decide
                 Ok(Decision::reply(Reply::Cleared))
             }
         }
+        Command::Close => Ok(close(state)),
         Command::Get => Ok(unchanged(state)),
     }
 }
 
 fn add(state: &State, store: Key, line: Line) -> Decided {
     free(state)?;
+    open(state)?;
     check_line(&line)?;
     if let Some(other) = state.head.store.as_ref().filter(|other| **other != store) {
         return Err(Rejection::OtherStore { store: other.clone() });
@@ -73,6 +75,7 @@ fn seal(state: &State, order: Key, version: u64) -> Decided {
             Err(Rejection::Sealed { order: holder.clone() })
         };
     }
+    open(state)?;
     if state.head.version != version {
         return Err(Rejection::VersionChanged { version: state.head.version });
     }
@@ -97,6 +100,18 @@ fn unseal(state: &State, order: Key, version: u64) -> Decided {
     } else {
         Ok(Decision::reply(Reply::Unsealed))
     }
+}
+
+fn close(state: &State) -> Decision<Event, Reply> {
+    if state.head.closed {
+        return Decision::reply(Reply::Closed);
+    }
+    let emptied = (state.head.sealed_by.is_none() && !state.lines.is_empty()).then_some(Event::Emptied);
+    Decision::events(emptied.into_iter().chain([Event::Closed]).collect(), Reply::Closed)
+}
+
+fn open(state: &State) -> Result<(), Rejection> {
+    if state.head.closed { Err(Rejection::Closed) } else { Ok(()) }
 }
 
 fn free(state: &State) -> Result<(), Rejection> {

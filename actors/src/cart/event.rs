@@ -43,6 +43,8 @@ pub enum Event {
         /// Which order.
         order: Key,
     },
+    /// Its user was erased.
+    Closed,
 }
 
 impl ClusterEvent for Event {
@@ -52,6 +54,7 @@ impl ClusterEvent for Event {
             Self::Emptied | Self::Cleared { .. } => "cart.cleared",
             Self::Sealed { .. } => "cart.sealed",
             Self::Unsealed { .. } => "cart.unsealed",
+            Self::Closed => "cart.closed",
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
         }
         Event::Emptied => Cleared { user, order: None }.event(),
         Event::Cleared { order } => Cleared { user, order: Some(order.clone()) }.event(),
-        Event::Sealed { .. } | Event::Unsealed { .. } => return None,
+        Event::Sealed { .. } | Event::Unsealed { .. } | Event::Closed => return None,
     })
 }
 

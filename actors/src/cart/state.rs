@@ -29,6 +29,9 @@ pub struct Head {
     /// The version at which it was sealed.
     #[serde(default)]
     pub sealed_version: u64,
+    /// Whether its user was erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 impl State {
@@ -68,11 +71,16 @@ impl State {
             Event::Unsealed { order, version } => {
                 self.head.version = *version;
                 self.head.sealed_by = self.head.sealed_by.take().filter(|holder| holder != order);
+                // The order for which its lines were kept won't come.
+                if self.head.closed && self.head.sealed_by.is_none() {
+                    self.empty();
+                }
             }
             Event::Cleared { .. } => {
                 self.head.sealed_by = None;
                 self.empty();
             }
+            Event::Closed => self.head.closed = true,
         }
     }
 

@@ -121,3 +121,27 @@ fn bounds_and_other_stores_are_refused_by_name() {
     }
     assert_eq!(cart.tell(add(1, line("p-more", 1))), Err(Rejection::TooManyLines { max: LINES_MAX }));
 }
+
+#[test]
+fn a_cart_that_closes_lets_the_order_that_holds_it_finish() {
+    for confirmed in [true, false] {
+        let mut cart = Alone::<Cart>::new("u-1");
+        let (order, store) = (Key::new("u-1.o-1").unwrap(), Key::new("s-1").unwrap());
+        let line = Line { sku: "p-1".into(), name: "Ghee".into(), quantity: 1, price_minor: 100 };
+        let add = Command::Add { store, line };
+        cart.tell(add.clone()).unwrap();
+        cart.tell(Command::Seal { order: order.clone(), version: 1 }).unwrap();
+        assert_eq!(cart.tell(Command::Close).unwrap().1, Reply::Closed);
+        assert_eq!(cart.tell(Command::Close).unwrap().0, [], "repeated, it changes nothing");
+        assert_eq!(cart.tell(Command::Seal { order: order.clone(), version: 1 }).unwrap().1, Reply::Sealed);
+        assert_eq!(cart.state.lines.len(), 1, "the order still holds them");
+        if confirmed {
+            cart.tell(Command::Clear { order }).unwrap();
+        } else {
+            cart.tell(Command::Unseal { order, version: 1 }).unwrap();
+        }
+        assert!(cart.state.lines.is_empty() && cart.state.head.store.is_none());
+        assert_eq!(cart.tell(add).unwrap_err(), Rejection::Closed);
+        assert!(cart.reloaded().head.closed);
+    }
+}

@@ -68,6 +68,11 @@ pub enum Command {
     },
     /// The preferences.
     GetPreferences,
+    /// The user was erased: everything is forgotten, and nothing comes in any more. Idempotent.
+    Erase {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// How a user is reached; known only while a message is on its way.
@@ -179,6 +184,9 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "rejection", rename_all = "snake_case")]
 pub enum Rejection {
+    /// The user was erased.
+    #[error("there is no such user any more")]
+    Erased,
     /// Cause or values are empty, too long or too many.
     #[error("{field} is not valid")]
     BadField {

@@ -19,6 +19,11 @@ type Decided = Result<Decision<Event, Reply>, Rejection>;
 /// The inbox's refusal.
 pub fn decide(state: &State, command: Command, context: &mut Context) -> Decided {
     match command {
+        Command::Deliver { .. } | Command::Prefer { .. } if state.head.erased.is_some() => Err(Rejection::Erased),
+        Command::Erase { at } => {
+            let erased = state.head.erased.is_none().then_some(Event::Erased { at });
+            Ok(Decision::events(erased.into_iter().collect(), Reply::Noted))
+        }
         Command::Deliver { cause, template, values, at } => {
             check(&cause, &values)?;
             if state.knows(&cause) {

@@ -70,6 +70,11 @@ pub enum Event {
         /// From now on.
         preferences: Preferences,
     },
+    /// The user was erased.
+    Erased {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl ClusterEvent for Event {
@@ -81,6 +86,7 @@ impl ClusterEvent for Event {
             Self::Sent { .. } => "notification.sent",
             Self::Failed { .. } => "notification.failed",
             Self::Read { .. } => "notification.read",
+            Self::Erased { .. } => "notification.erased",
             Self::Preferred { .. } => "notification.preferred",
         }
     }

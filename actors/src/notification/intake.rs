@@ -42,6 +42,17 @@ pub struct Notice {
     pub at: Timestamp,
 }
 
+/// An inbox that is to forget its user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasing {
+    /// Of the event in its shard.
+    pub sequence: u64,
+    /// Whose.
+    pub user: Key,
+    /// Since when there is no such user.
+    pub at: Timestamp,
+}
+
 /// What consuming changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -51,14 +62,19 @@ pub enum Changed {
         /// Which.
         notice: Box<Notice>,
     },
-    /// Messages are in their inboxes.
+    /// An inbox is to forget its user.
+    Erasing {
+        /// Which.
+        erasing: Erasing,
+    },
+    /// The inboxes have it.
     Forwarded {
         /// Which.
         sequences: Vec<u64>,
     },
 }
 
-/// Told by the runtime when inboxes have messages.
+/// Told by the runtime when inboxes have messages, or have forgotten their users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forwarded {
     /// Which.
@@ -67,11 +83,14 @@ pub struct Forwarded {
 
 /// What is yet to be forwarded, by sequence.
 #[derive(Debug, Default)]
-pub struct Forwards(Parts<u64, Notice>);
+pub struct Forwards {
+    notices: Parts<u64, Notice>,
+    erasures: Parts<u64, Erasing>,
+}
 
 impl Gathered for Forwards {
     fn parts(&mut self) -> Vec<(&'static str, &mut dyn PartSet)> {
-        vec![("forward", &mut self.0)]
+        vec![("forward", &mut self.notices), ("erase", &mut self.erasures)]
     }
 }
 
@@ -85,6 +104,10 @@ impl Consumer for Notices {
     type Reply = ();
 
     fn consume(event: &Envelope) -> Result<Vec<Changed>, String> {
+        if event.event_type == user::public::Erased::TYPE {
+            let user::public::Erased { user, erased_at_ms: at } = event.data()?;
+            return Ok(vec![Changed::Erasing { erasing: Erasing { sequence: event.sequence, user, at } }]);
+        }
         let notice = notice(event)?.map(|(user, template, mut values)| {
             values.insert("user".into(), user.to_string());
             let notice =
@@ -95,36 +118,49 @@ impl Consumer for Notices {
     }
 
     fn decide(state: &Forwards, Forwarded { sequences }: Forwarded, _: &mut Context) -> Decision<Changed, ()> {
-        let is_news = sequences.iter().any(|sequence| state.0.contains_key(sequence));
-        let event = is_news.then_some(Changed::Forwarded { sequences });
+        let is_open = |sequence| state.notices.contains_key(sequence) || state.erasures.contains_key(sequence);
+        let event = sequences.iter().any(is_open).then_some(Changed::Forwarded { sequences });
         Decision::events(event.into_iter().collect(), ())
     }
 
     fn evolve(state: &mut Forwards, event: &Changed) {
         match event {
-            Changed::Noticed { notice } => drop(state.0.insert(notice.sequence, (**notice).clone())),
-            Changed::Forwarded { sequences } => sequences.iter().for_each(|sequence| drop(state.0.remove(sequence))),
+            Changed::Noticed { notice } => drop(state.notices.insert(notice.sequence, (**notice).clone())),
+            Changed::Erasing { erasing } => drop(state.erasures.insert(erasing.sequence, erasing.clone())),
+            Changed::Forwarded { sequences } => {
+                for sequence in sequences {
+                    state.notices.remove(sequence);
+                    state.erasures.remove(sequence);
+                }
+            }
         }
     }
 
     /// Several at once, gathered into one command, so that a burst costs the intake few commits.
     fn outstanding(state: &Forwards) -> Outstanding<Intake<Self>> {
-        let batch: Vec<&Notice> = state.0.values().take(SIDE_BY_SIDE_MAX).collect();
-        let Some(first) = batch.first() else { return Outstanding::none() };
-        let sequences = batch.iter().map(|notice| notice.sequence).collect();
-        let calls = batch.iter().map(|notice| {
-            let Notice { cause, user, template, values, at, .. } = (*notice).clone();
-            Call::ask(&Ref::<Inbox>::new(user), &InboxCommand::Deliver { cause, template, values, at })
+        let mut outstanding = Outstanding::none();
+        let erasures: Vec<&Erasing> = state.erasures.values().take(SIDE_BY_SIDE_MAX).collect();
+        let erase = erasures.iter().map(|Erasing { sequence, user, at }| {
+            (*sequence, Call::ask(&Ref::<Inbox>::new(user.clone()), &InboxCommand::Erase { at: *at }))
         });
-        // A refusal is as good: what the inbox won't take it never will.
-        let forward = Effect::new("forward", first.sequence, calls.collect(), move |_| {
-            IntakeCommand::Own(Forwarded { sequences })
+        let notices: Vec<&Notice> = state.notices.values().take(SIDE_BY_SIDE_MAX).collect();
+        let deliver = notices.iter().map(|notice| {
+            let Notice { sequence, cause, user, template, values, at } = (*notice).clone();
+            let deliver = InboxCommand::Deliver { cause, template, values, at };
+            (sequence, Call::ask(&Ref::<Inbox>::new(user), &deliver))
         });
-        Outstanding::none().effect(forward)
+        for (step, batch) in [("erase", erase.unzip()), ("forward", deliver.unzip())] {
+            let (sequences, calls): (Vec<u64>, Vec<Call>) = batch;
+            let Some(first) = sequences.first().copied() else { continue };
+            // A refusal is as good: what the inbox won't take it never will.
+            let effect = Effect::new(step, first, calls, move |_| IntakeCommand::Own(Forwarded { sequences }));
+            outstanding = outstanding.effect(effect);
+        }
+        outstanding
     }
 
     fn room(state: &Forwards) -> usize {
-        FORWARDS_MAX.saturating_sub(state.0.len())
+        FORWARDS_MAX.saturating_sub(state.notices.len() + state.erasures.len())
     }
 }
 

@@ -22,7 +22,7 @@ pub fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
         Event::Delivered { cause, template, at, .. } => {
             Sent { user, cause, template, channel: Channel::Inbox, sent_at_ms: at }.event()
         }
-        Event::Reached { .. } | Event::Read { .. } | Event::Preferred { .. } => return None,
+        Event::Reached { .. } | Event::Read { .. } | Event::Preferred { .. } | Event::Erased { .. } => return None,
     })
 }
 

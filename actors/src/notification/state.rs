@@ -1,6 +1,6 @@
 //! What an inbox remembers: preferences, how far it was read, and the newest messages.
 
-use nakku_cluster::{EntityState, PartSet, Parts};
+use nakku_cluster::{EntityState, PartSet, Parts, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::command::{Email, MESSAGES_MAX, Message, Preferences};
@@ -26,6 +26,9 @@ pub struct Head {
     /// What the user wants.
     #[serde(default)]
     pub preferences: Preferences,
+    /// When the user was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Timestamp>,
 }
 
 impl State {
@@ -67,6 +70,11 @@ impl State {
             }
             Event::Read { through } => self.head.read_through = *through,
             Event::Preferred { preferences } => self.head.preferences = preferences.clone(),
+            Event::Erased { at } => {
+                // Numbers go on, so that a late answer about an e-mail finds no other message.
+                self.head = Head { last_number: self.head.last_number, erased: Some(*at), ..Head::default() };
+                self.messages.clear();
+            }
         }
     }
 
@@ -86,6 +94,10 @@ impl EntityState for State {
 
     fn head_mut(&mut self) -> &mut Head {
         &mut self.head
+    }
+
+    fn is_erased(&self) -> bool {
+        self.head.erased.is_some()
     }
 
     fn parts(&mut self) -> Vec<(&'static str, &mut dyn PartSet)> {

@@ -160,3 +160,38 @@ fn every_cause_is_told_once_whatever_goes_wrong() {
         assert!(messages.iter().all(|message| matches!(message.email, Email::Sent { .. })), "{messages:?}");
     });
 }
+
+#[test]
+fn an_erased_user_is_told_nothing_any_more() {
+    let erased = |sequence| envelope(sequence, "user.erased", json!({ "user": "u-1", "erased_at_ms": 9 }));
+    let mut world = World::new(&[service()], 1);
+    world.stand_in("user.user", Box::new(|_, _| Answer::Rejected(br#"{"rejection":"not_found"}"#.to_vec())));
+    let source = key_of("order", 3);
+    let hindi = Preferences { language: Language::Hi, email: true, muted: [].into() };
+    world.ask::<Inbox>(&key("u-1"), &Command::Prefer { preferences: hindi.clone() }).unwrap();
+    for events in [vec![confirmed(1)], vec![erased(2), confirmed(3)]] {
+        let command = intake::Command::Consume { events, complete: false };
+        world.ask::<Intake<Notices>>(&source, &command).unwrap();
+        world.settle();
+    }
+    let list = Command::List { before: None, limit: 100 };
+    for _ in 0..2 {
+        let Reply::Messages { messages, unread, language, .. } = world.ask::<Inbox>(&key("u-1"), &list).unwrap() else {
+            panic!("other than messages")
+        };
+        assert_eq!((messages, unread, language), (Vec::new(), 0, Language::En));
+        assert_eq!(world.ask::<Inbox>(&key("u-1"), &deliver("late", Template::Welcome)), Err(Rejection::Erased));
+        let prefer = Command::Prefer { preferences: hindi.clone() };
+        assert_eq!(world.ask::<Inbox>(&key("u-1"), &prefer), Err(Rejection::Erased));
+        world.ask::<Inbox>(&key("u-1"), &Command::Erase { at: Timestamp(99) }).unwrap();
+    }
+    // An e-mail that was under way when its message went is not asked for again, and its answer finds nothing.
+    let mut state = State::default();
+    tell(&mut state, deliver("c-1", Template::OrderConfirmed)).unwrap();
+    let contact = command::Contact { email: "a@example.com".into(), name: "A".into() };
+    tell(&mut state, Command::Reached { number: 1, contact: Some(contact) }).unwrap();
+    tell(&mut state, Command::Erase { at: Timestamp(9) }).unwrap();
+    tell(&mut state, Command::Mailed { number: 1, answer: MailAnswer::Sent }).unwrap();
+    assert!(state.messages.is_empty() && Inbox::outstanding(&state).effects.is_empty());
+    assert_eq!(state.head.erased, Some(Timestamp(9)));
+}

@@ -95,6 +95,86 @@ pub enum Command {
         /// The key of the e-mail's entity.
         email: Key,
     },
+    /// Forgets who it is, for good: only a tombstone stays. Whether an order is under way is for whoever asks to
+    /// look at before. Repeated, it changes nothing, whoever asks and why.
+    Erase {
+        /// Who wants it.
+        by: ErasedBy,
+        /// Why.
+        reason: ErasureReason,
+    },
+    /// From the answers of those who keep something of an erased user.
+    Wiped {
+        /// Where nothing is left; nothing when it has to be tried again.
+        step: Option<WipeStep>,
+    },
+}
+
+/// Who had a user erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasedBy {
+    /// The user.
+    User,
+    /// Whoever runs the shop.
+    Operator,
+}
+
+/// Why a user was erased: a code, since a text could name somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureReason {
+    /// The user wanted it.
+    Requested,
+    /// Nobody has used it for long.
+    Inactive,
+    /// It was used to do harm.
+    Abuse,
+    /// The law or a court wants it.
+    Legal,
+}
+
+impl ErasureReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Requested, Self::Inactive, Self::Abuse, Self::Legal];
+
+    /// As written on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Inactive => "inactive",
+            Self::Abuse => "abuse",
+            Self::Legal => "legal",
+        }
+    }
+}
+
+/// What stays of an erased user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// When.
+    pub at: Timestamp,
+    /// Who wanted it.
+    pub by: ErasedBy,
+    /// Why.
+    pub reason: ErasureReason,
+}
+
+/// Who else keeps something of an erased user and is told by the user itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WipeStep {
+    /// The e-mail, which is free for others then.
+    Email,
+    /// The cart, which closes.
+    Cart,
+    /// Where a rider was last.
+    Whereabouts,
+}
+
+impl WipeStep {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Email, Self::Cart, Self::Whereabouts];
 }
 
 /// What a user may do.
@@ -276,6 +356,13 @@ pub enum Reply {
     EmailHeld,
     /// To `SettleEmail`: the user does not hold it and never will.
     EmailNotHeld,
+    /// To `Erase`: it has been erased, now or before.
+    Erased {
+        /// When, by whom and why, the first time.
+        erasure: Erasure,
+    },
+    /// To `Wiped`.
+    Noted,
 }
 
 /// Who a user is. Holds no secret.

@@ -6,7 +6,7 @@ use super::State;
 use super::command::{
     ADDRESS_ID_BYTES_MAX, ADDRESSES_MAX, Address, CITY_CHARACTERS_MAX, Command, FAMILY_BYTES_MAX, HASH_BYTES_MAX,
     LABEL_CHARACTERS_MAX, LINE_CHARACTERS_MAX, NAME_CHARACTERS_MAX, NewSession, PasswordHash, Rejection, Reply, Role,
-    SESSIONS_MAX,
+    Erasure, SESSIONS_MAX,
 };
 use super::email;
 use super::event::{Event, SessionEnd};
@@ -26,6 +26,20 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
             register(state, Registration { email, name, password_hash, roles, store }, context)
         }
         Command::SettleEmail { email } => Ok(settle_email(state, &email)),
+        Command::Erase { by, reason } => match &state.head.erased {
+            Some(erasure) => Ok(Decision::reply(Reply::Erased { erasure: erasure.clone() })),
+            None if state.head.standing != Standing::Registered => Err(Rejection::NotFound),
+            None => {
+                let erasure = Erasure { at: context.now, by, reason };
+                let erased = Event::Erased { user: context.key.clone(), at: context.now, by, reason };
+                Ok(Decision::event(erased, Reply::Erased { erasure }))
+            }
+        },
+        Command::Wiped { step } => {
+            let left = state.head.wiping.as_ref().map_or(&[][..], |wiping| &wiping.left);
+            let wiped = step.filter(|step| left.contains(step)).map(|step| Event::Wiped { step });
+            Ok(Decision::events(wiped.into_iter().collect(), Reply::Noted))
+        }
         _ if state.head.standing != Standing::Registered => Err(Rejection::NotFound),
         Command::Get => Ok(profile_after(state, None)),
         Command::Credentials => {
@@ -101,7 +115,7 @@ struct Registration {
 
 fn register(state: &State, wanted: Registration, context: &Context) -> Outcome {
     match state.head.standing {
-        Standing::Abandoned => return Err(Rejection::Abandoned),
+        Standing::Abandoned | Standing::Erased => return Err(Rejection::Abandoned),
         Standing::Registered if state.head.email == wanted.email => return Ok(profile_after(state, None)),
         Standing::Registered => return Err(Rejection::AlreadyRegistered),
         Standing::Unknown => {}
@@ -121,7 +135,7 @@ fn settle_email(state: &State, asked: &Key) -> Decision<Event, Reply> {
     match state.head.standing {
         Standing::Registered if email::reference(&state.head.email).key() == asked => Decision::reply(Reply::EmailHeld),
         Standing::Unknown => Decision::event(Event::RegistrationAbandoned {}, Reply::EmailNotHeld),
-        Standing::Registered | Standing::Abandoned => Decision::reply(Reply::EmailNotHeld),
+        Standing::Registered | Standing::Abandoned | Standing::Erased => Decision::reply(Reply::EmailNotHeld),
     }
 }
 

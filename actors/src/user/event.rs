@@ -4,7 +4,7 @@
 use nakku_cluster::{Event as EventOfEntity, Key, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::command::{Address, NewSession, PasswordHash, Role, TokenHash};
+use super::command::{Address, ErasedBy, ErasureReason, NewSession, PasswordHash, Role, TokenHash, WipeStep};
 
 /// Events whose types begin so hold secrets: they stay in the journal and are never published.
 pub const PRIVATE_PREFIX: &str = "user.private.";
@@ -91,6 +91,22 @@ pub enum Event {
         /// Which.
         role: Role,
     },
+    /// It was erased: nothing but this is known of it from now on, and its sessions have ended.
+    Erased {
+        /// The user's own key.
+        user: Key,
+        /// When.
+        at: Timestamp,
+        /// Who wanted it.
+        by: ErasedBy,
+        /// Why.
+        reason: ErasureReason,
+    },
+    /// Somebody else who kept something of the erased user no longer does.
+    Wiped {
+        /// Who.
+        step: WipeStep,
+    },
 }
 
 /// Why sessions ended.
@@ -122,6 +138,8 @@ impl EventOfEntity for Event {
             Self::AddressRemoved { .. } => "user.address.removed",
             Self::RoleGranted { .. } => "user.role.granted",
             Self::RoleRevoked { .. } => "user.role.revoked",
+            Self::Erased { .. } => "user.erased",
+            Self::Wiped { .. } => "user.wiped",
         }
     }
 }

@@ -5,6 +5,9 @@
 //! sends [`Command::Register`] to that key. A claim whose registration never comes is settled by the e-mail,
 //! which asks the user: either the user holds it or never will.
 //!
+//! A user who is erased leaves a tombstone under the key: when, by whom and why, as codes. The user itself has the
+//! e-mail freed, the cart closed and a rider's whereabouts forgotten; consumers of events hear `user.erased`.
+//!
 //! - [`command`]: what it can be asked, what it answers, why it refuses
 //! - [`event`]: what happens to it
 //! - [`state`]: what it remembers
@@ -19,6 +22,8 @@
 pub mod command;
 pub mod decide;
 pub mod email;
+#[cfg(test)]
+mod erasure_tests;
 pub mod event;
 pub mod outstanding;
 pub mod password;

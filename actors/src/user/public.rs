@@ -1,8 +1,8 @@
 //! What the outside is told of users: who, and that something happened. What a user is called, where they
 //! live and how they are reached stays here; who may know it asks the user by the key.
 
-use nakku_cluster::Key;
 use nakku_cluster::events::PublicEvent;
+use nakku_cluster::{Key, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,7 +21,9 @@ pub fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
         }
         Event::PasswordChanged { .. } => Updated { user, changed: Changed::Password }.event(),
         Event::RoleGranted { .. } | Event::RoleRevoked { .. } => Updated { user, changed: Changed::Roles }.event(),
+        Event::Erased { at, .. } => Erased { user, erased_at_ms: *at }.event(),
         Event::RegistrationAbandoned {}
+        | Event::Wiped { .. }
         | Event::PasswordSet { .. }
         | Event::SessionOpened { .. }
         | Event::RefreshRotated { .. }
@@ -36,6 +38,7 @@ pub fn events() -> Vec<EventType> {
         EventType::of::<LoggedIn>("user"),
         EventType::of::<Updated>("user"),
         EventType::of::<AddressAdded>("user"),
+        EventType::of::<Erased>("user"),
     ]
 }
 
@@ -85,6 +88,17 @@ pub struct AddressAdded {
     pub user: Key,
 }
 
+/// A user was erased. Whoever keeps something under this key that tells who it was has to forget it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erased {
+    /// The user's key: an opaque id, which is never given to anybody else.
+    #[schema(value_type = KeySchema)]
+    pub user: Key,
+    /// When, in milliseconds since the Unix epoch.
+    #[schema(value_type = i64)]
+    pub erased_at_ms: Timestamp,
+}
+
 impl PublicData for Registered {
     const TYPE: &'static str = "user.registered";
 }
@@ -99,4 +113,8 @@ impl PublicData for Updated {
 
 impl PublicData for AddressAdded {
     const TYPE: &'static str = "user.address.added";
+}
+
+impl PublicData for Erased {
+    const TYPE: &'static str = "user.erased";
 }

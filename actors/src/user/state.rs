@@ -3,7 +3,8 @@
 use nakku_cluster::{Column, ColumnKind, ColumnValue, EntityState, Key, PartSet, Parts, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::command::{Address, PasswordHash, Profile, Role, TokenHash};
+use super::command::{Address, Erasure, PasswordHash, Profile, Role, TokenHash, WipeStep};
+use super::email;
 use super::event::Event;
 
 /// The column that is 1 for whoever has a role besides customer and 0 else.
@@ -45,6 +46,23 @@ pub struct Head {
     pub last_login_at: Option<Timestamp>,
     /// How many sessions it has opened; orders them.
     pub sessions_opened: u64,
+    /// That it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erasure>,
+    /// Who else has yet to forget the erased user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiping: Option<Wiping>,
+}
+
+/// Who else has yet to forget an erased user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wiping {
+    /// The user's own key.
+    pub user: Key,
+    /// The key of the e-mail's entity, which does not show the e-mail.
+    pub email: Key,
+    /// Those who have not answered.
+    pub left: Vec<WipeStep>,
 }
 
 /// How far a user came.
@@ -58,6 +76,8 @@ pub enum Standing {
     Registered,
     /// Never to be one.
     Abandoned,
+    /// No longer one, for good.
+    Erased,
 }
 
 /// A session that is open.
@@ -140,6 +160,25 @@ impl State {
                 head.store = store.clone();
             }
             Event::RoleRevoked { role } => head.roles.retain(|kept| kept != role),
+            Event::Erased { user, at, by, reason } => {
+                let email = email::reference(&head.email).key().clone();
+                *head = Head {
+                    standing: Standing::Erased,
+                    erased: Some(Erasure { at: *at, by: *by, reason: *reason }),
+                    wiping: Some(Wiping { user: user.clone(), email, left: WipeStep::ALL.to_vec() }),
+                    ..Head::default()
+                };
+                for (_, parts) in self.parts() {
+                    parts.clear();
+                }
+            }
+            Event::Wiped { step } => {
+                if let Some(wiping) = &mut head.wiping {
+                    wiping.left.retain(|left| left != step);
+                }
+                // With the last one the key of the e-mail goes too.
+                head.wiping = head.wiping.take().filter(|wiping| !wiping.left.is_empty());
+            }
         }
     }
 }
@@ -160,6 +199,10 @@ impl EntityState for State {
 
     fn parts(&mut self) -> Vec<(&'static str, &mut dyn PartSet)> {
         vec![("secret", &mut self.secrets), ("address", &mut self.addresses), ("session", &mut self.sessions)]
+    }
+
+    fn is_erased(&self) -> bool {
+        self.head.standing == Standing::Erased
     }
 
     fn columns(&self) -> Vec<ColumnValue> {

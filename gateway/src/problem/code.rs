@@ -47,6 +47,7 @@ pub enum Code {
     PaymentMethodUnavailable,
     PriceChanged,
     OrderCancelled,
+    OrderUnderWay,
     WrongState,
     RateLimited,
     Overloaded,
@@ -112,6 +113,7 @@ impl Code {
         Self::PaymentMethodUnavailable,
         Self::PriceChanged,
         Self::OrderCancelled,
+        Self::OrderUnderWay,
         Self::WrongState,
         Self::RateLimited,
         Self::Overloaded,
@@ -302,6 +304,12 @@ impl Code {
                 409,
                 "The order was cancelled",
                 "Nothing is reserved or charged; check out again with a new Idempotency-Key.",
+            ),
+            Self::OrderUnderWay => (
+                "order_under_way",
+                409,
+                "An order is under way",
+                "Wait until `order` is delivered, or cancel it; then ask again.",
             ),
             Self::WrongState => {
                 ("wrong_state", 409, "Not possible at this stage", "Read the thing again; `detail` says where it is.")

@@ -39,8 +39,12 @@ impl From<roster::Rejection> for Problem {
 
 impl From<notification::Rejection> for Problem {
     fn from(rejection: notification::Rejection) -> Self {
-        // A gateway delivers nothing to an inbox.
-        Self::new(Code::Internal, rejection.to_string())
+        let detail = rejection.to_string();
+        match rejection {
+            notification::Rejection::Erased => Self::new(Code::WrongState, detail),
+            // A gateway delivers nothing to an inbox.
+            notification::Rejection::BadField { .. } => Self::new(Code::Internal, detail),
+        }
     }
 }
 
@@ -98,12 +102,13 @@ impl From<inventory::Rejection> for Problem {
 impl From<cart::Rejection> for Problem {
     fn from(rejection: cart::Rejection) -> Self {
         use cart::Rejection::{
-            BadLine, Empty, OtherStore, QuantityOutOfRange, Sealed, TooManyLines, UnknownLine, VersionChanged,
+            BadLine, Closed, Empty, OtherStore, QuantityOutOfRange, Sealed, TooManyLines, UnknownLine, VersionChanged,
         };
         let detail = rejection.to_string();
         match rejection {
             Sealed { order } => Self::new(Code::CartSealed, detail).member("held_by", order.as_str()),
             VersionChanged { .. } => Self::new(Code::CartChanged, detail),
+            Closed => Self::new(Code::WrongState, detail),
             Empty => Self::new(Code::CartEmpty, detail),
             OtherStore { store } => Self::new(Code::CartOtherStore, detail).member("store", store.as_str()),
             UnknownLine { .. } => Self::new(Code::NotFound, detail),
@@ -219,8 +224,10 @@ impl From<location::directory::Rejection> for Problem {
 impl From<location::rider::Rejection> for Problem {
     fn from(rejection: location::rider::Rejection) -> Self {
         let detail = rejection.to_string();
-        let location::rider::Rejection::Invalid { field, .. } = rejection;
-        Self::new(Code::InvalidValue, detail).field(field)
+        match rejection {
+            location::rider::Rejection::Gone => Self::new(Code::WrongState, detail),
+            location::rider::Rejection::Invalid { field, .. } => Self::new(Code::InvalidValue, detail).field(field),
+        }
     }
 }
 

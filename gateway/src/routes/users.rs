@@ -1,4 +1,4 @@
-//! `/users`: who one is, and where things are to be brought.
+//! `/users`: who one is, where things are to be brought, and being forgotten.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json as JsonBody, Router};
 use nakku_actors::position::Position;
-use nakku_actors::user::command::{Address, Profile, Role};
+use nakku_actors::user::command::{Address, ErasedBy, ErasureReason, Profile, Role};
 use nakku_actors::user::{Command, Reply, User};
 use nakku_cluster::{Key, Ref};
 use serde::{Deserialize, Serialize};
@@ -15,16 +15,17 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use super::location::optional_position;
-use crate::auth::Caller;
+use crate::auth::{self, Caller};
 use crate::edge::Edge;
+use crate::erasure::{self, ErasureBody};
 use crate::extract::{Json, Path};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::trace::RequestContext;
 
 /// Its routes.
 pub fn routes() -> Router<Arc<Edge>> {
     Router::new()
-        .route("/me", get(me))
+        .route("/me", get(me).delete(erase))
         .route("/me/addresses", post(add_address))
         .route("/me/addresses/{id}", delete(remove_address))
 }
@@ -34,6 +35,32 @@ pub fn routes() -> Router<Arc<Edge>> {
     responses((status = 200, body = UserBody), (status = "default", body = ProblemBody)))]
 pub async fn me(State(edge): State<Arc<Edge>>, context: RequestContext, caller: Caller) -> Answer<UserBody> {
     ask(&edge, &context, &caller, Command::Get).await.map(JsonBody)
+}
+
+/// Erases the caller, for good: name, e-mail, addresses, cart and inbox are forgotten, every session ends, and the
+/// e-mail may be registered anew. Orders stay under the opaque id. Refused while an order is under way.
+#[utoipa::path(delete, path = "/api/v1/users/me", tag = "users", security(("bearer" = [])), request_body = Farewell,
+    responses((status = 200, description = "erased", body = ErasureBody), (status = "default", body = ProblemBody)))]
+pub async fn erase(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    caller: Caller,
+    Json(body): Json<Farewell>,
+) -> Answer<ErasureBody> {
+    let user = caller.user();
+    let answered = edge.cluster.ask(&Ref::<User>::new(user.clone()), &Command::Credentials, context.ask()).await?;
+    let password_hash = match answered.reply {
+        Reply::Credentials { password_hash, .. } => password_hash,
+        other => return Err(Problem::unexpected(&other)),
+    };
+    // Whoever found an unlocked telephone has a token, too.
+    if !edge.passwords.verify(body.password, Some(password_hash)).await? {
+        return Err(Problem::new(Code::WrongCredentials, "the password is wrong"));
+    }
+    let erased =
+        erasure::erase(&edge.cluster, &context.ask(), user, ErasedBy::User, ErasureReason::Requested).await?;
+    auth::sessions_ended(&edge, user).await;
+    Ok(JsonBody(erased))
 }
 
 /// Adds an address, or replaces the one with this id.
@@ -67,6 +94,15 @@ pub async fn remove_address(
 ) -> Result<StatusCode, Problem> {
     ask(&edge, &context, &caller, Command::RemoveAddress { id }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who wants to be erased.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Farewell {
+    /// As registered.
+    #[schema(format = Password)]
+    pub password: String,
 }
 
 /// A user.

@@ -47,6 +47,13 @@ pub enum Command {
         /// When.
         at: Timestamp,
     },
+    /// From a rider who was erased. Repeated, or after a later revision, it changes nothing.
+    RiderGone {
+        /// Who.
+        rider: Key,
+        /// How often they had changed.
+        revision: u64,
+    },
     /// Who serves an address, and on what terms.
     Serviceability {
         /// Where it is.

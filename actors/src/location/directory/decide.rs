@@ -43,6 +43,11 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Outcome
             let forgotten = silent(state, &rider, now);
             Ok(Decision::event(Event::RiderNoted { rider, revision, position, at, forgotten }, Reply::Noted))
         }
+        Command::RiderGone { rider, revision } => {
+            let is_known = state.riders.get(&rider).is_some_and(|seen| revision > seen.revision);
+            let gone = is_known.then_some(Event::RiderForgotten { rider });
+            Ok(Decision::events(gone.into_iter().collect(), Reply::Noted))
+        }
         Command::Serviceability { position, store } => {
             check_position(position)?;
             Ok(answer(serviceability(state, position, store.as_ref(), now)))

@@ -33,12 +33,18 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forgotten: Vec<Key>,
     },
+    /// A rider was erased.
+    RiderForgotten {
+        /// Who.
+        rider: Key,
+    },
 }
 
 impl EventOfEntity for Event {
     fn event_type(&self) -> &'static str {
         match self {
             Self::StoreNoted { .. } => "location.directory.store",
+            Self::RiderForgotten { .. } => "location.directory.rider_forgotten",
             Self::RiderNoted { .. } => "location.directory.rider",
         }
     }

@@ -73,6 +73,7 @@ impl State {
                 self.silence.insert((*at, rider.clone()));
                 self.riders.insert(rider.clone(), Seen { revision: *revision, position: *position, at: *at });
             }
+            Event::RiderForgotten { rider } => self.forget(rider),
         }
     }
 

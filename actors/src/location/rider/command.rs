@@ -31,6 +31,8 @@ pub enum Command {
     },
     /// Reads where the rider was last.
     Get,
+    /// The user was erased: where they were is forgotten, and so is what comes after. Idempotent.
+    Forget,
     /// From the directory's answer.
     DirectoryTold {
         /// What it has noted.
@@ -54,7 +56,7 @@ pub enum Reply {
         /// Nothing when that was never said.
         last: Option<Fix>,
     },
-    /// To the directory: noted.
+    /// To the directory and to `Forget`: noted.
     Noted,
 }
 
@@ -87,6 +89,9 @@ pub struct Fix {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "rejection", rename_all = "snake_case")]
 pub enum Rejection {
+    /// The rider was erased.
+    #[error("there is no such rider any more")]
+    Gone,
     /// A field does not hold what it must.
     #[error("{field}: {problem}")]
     Invalid {

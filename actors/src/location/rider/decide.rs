@@ -15,6 +15,7 @@ use super::event::Event;
 pub fn decide(state: &State, command: Command, context: &mut Context) -> Result<Decision<Event, Reply>, Rejection> {
     let head = &state.head;
     match command {
+        Command::Ping { .. } if head.gone => Err(Rejection::Gone),
         Command::Ping { position, accuracy_m, at } => {
             require(position.is_on_earth(), "position", "is a place on earth")?;
             let ahead = at.0.saturating_sub(context.now.0);
@@ -27,6 +28,11 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Result<
             }
             let moved = Event::Moved { rider: context.key.clone(), fix };
             Ok(Decision::event(moved, Reply::Ping { outcome, last: Some(fix) }))
+        }
+        Command::Forget => {
+            // Of whom nothing was ever known there is nothing to forget.
+            let forgotten = head.rider.clone().filter(|_| !head.gone).map(|rider| Event::Forgotten { rider });
+            Ok(Decision::events(forgotten.into_iter().collect(), Reply::Noted))
         }
         Command::Get => Ok(Decision::reply(Reply::Last { last: head.last })),
         Command::DirectoryTold { revision } => {

@@ -16,6 +16,11 @@ pub enum Event {
         /// Where and when.
         fix: Fix,
     },
+    /// The rider was erased.
+    Forgotten {
+        /// The rider's own key.
+        rider: Key,
+    },
     /// The directory knows.
     Told {
         /// What it has noted.
@@ -27,6 +32,7 @@ impl EventOfEntity for Event {
     fn event_type(&self) -> &'static str {
         match self {
             Self::Moved { .. } => "location.rider.moved",
+            Self::Forgotten { .. } => "location.rider.forgotten",
             Self::Told { .. } => "location.rider.told",
         }
     }

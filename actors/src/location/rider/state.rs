@@ -24,6 +24,9 @@ pub struct Head {
     pub revision: u64,
     /// Which of these the directory knows.
     pub told: u64,
+    /// Whether the rider was erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 impl State {
@@ -35,6 +38,11 @@ impl State {
                 head.rider = Some(rider.clone());
                 head.last = Some(*fix);
                 head.revision += 1;
+            }
+            Event::Forgotten { .. } => {
+                head.last = None;
+                head.revision += 1;
+                head.gone = true;
             }
             Event::Told { revision } => head.told = *revision,
         }
