@@ -5,6 +5,7 @@
 //! - `orders`: repetition, refusal, disconnection
 //! - `bad_input`: each way of being wrong has its code and changes nothing
 //! - `access`: tokens, roles, what belongs to others
+//! - `erasure`: being forgotten
 //! - `analytics`: what was sold
 //! - `staff`: catalogue and stock
 //! - `locations`: places of stores, zones, terms, riders
@@ -18,6 +19,7 @@ mod access;
 mod analytics;
 mod bad_input;
 mod dead_letters;
+mod erasure;
 mod live;
 mod locations;
 mod operation;

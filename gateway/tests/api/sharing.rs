@@ -218,12 +218,14 @@ fn a_changed_product_is_seen_everywhere_at_once_and_its_price_is_never_charged_f
         for path in [page.as_str(), list] {
             assert_eq!((price(one, path).await, price(other, path).await), (900, 900), "{path}");
         }
-        // A change that no gateway was told of: pages are old, what is charged is not.
+        // A change that came through no gateway: both hear of it, by its event. What is charged comes from no page.
         let changed = Price { mrp_minor: 1_000, price_minor: 800, tax_basis_points: 500 };
         let target = Ref::<Product>::new(Key::new(sku.as_str()).unwrap());
         let command = product::Command::ChangePrice { price: changed };
         shop.node.cluster().ask(&target, &command, Ask::within(Duration::from_secs(20))).await.unwrap();
-        assert_eq!(price(other, &page).await, 900);
+        for gateway in [one, other] {
+            eventually("the page is new", async || (price(gateway, &page).await == 800).then_some(())).await;
+        }
         let customer = at(one, &customer);
         customer.put_in(&sku, 2).await;
         let body = json!({ "payment": { "method": "card", "token": "card_approve" }, "address": "x" });
@@ -236,6 +238,40 @@ fn a_changed_product_is_seen_everywhere_at_once_and_its_price_is_never_charged_f
         at(one, &admin).post("/products", new_product(&new, 100)).await.expect(201);
         at(other, &admin).get(&format!("/products/{new}")).await.expect(200);
         end(gateways).await;
+    });
+}
+
+#[test]
+fn without_redis_a_change_at_one_gateway_is_seen_at_the_other_long_before_a_page_ends() {
+    on_shop(async |shop| {
+        let lasting = |settings: &mut GatewaySettings| settings.shared.page_ttl = Duration::from_secs(3_600);
+        let [one, other] = [gateway(shop, lasting).await, gateway(shop, lasting).await];
+        let admin = shop.staff("admin").await;
+        let sku = shop.product(0, 1_000).await;
+        let page = format!("/products/{sku}");
+        let there = at(&other, &admin);
+        // Gateways hear of the product a moment after it was made, and read it then.
+        let price = async |wanted: i64| {
+            let body = there.get(&page).await.expect(200).body;
+            (body["price_minor"] == wanted).then_some(())
+        };
+        eventually("the first price", async || price(1_000).await).await;
+        for (wanted, name) in [(900, "Butter"), (800, "Ghee")] {
+            let change = json!({ "price_minor": wanted, "name": name });
+            at(&one, &admin).patch(&page, change).await.expect(200);
+            eventually("the change is seen", async || price(wanted).await).await;
+            let named = async || (there.get(&page).await.body["name"] == name).then_some(());
+            eventually("the name is seen", named).await;
+        }
+        // A store that begins to have goods, and a store that closes for a while, are seen too.
+        let stores = async |gateway: &Gateway| at(gateway, &admin).get("/stores?limit=200").await.expect(200).body;
+        let new = format!("s-{}", fresh_key());
+        assert!(!stores(&other).await.to_string().contains(&new));
+        let supply = json!({ "receipt": fresh_key(), "lines": [{ "sku": sku, "quantity": 1 }] });
+        at(&one, &admin).post(&format!("/stores/{new}/stock"), supply).await.expect(200);
+        let listed = async || stores(&other).await.to_string().contains(&new).then_some(());
+        eventually("the new store is listed", listed).await;
+        end([one, other]).await;
     });
 }
 
