@@ -15,9 +15,7 @@ use nakku_actors::order::{self, Order, PaymentMethod, Placement, Status};
 use nakku_actors::payment::provider::{TOKEN_APPROVE, TOKEN_DECLINE};
 use nakku_actors::product::command::{Details, Price};
 use nakku_actors::product::{self, Product};
-use nakku_actors::user::command::{
-    Address, ErasedBy, ErasureReason, NewSession, PasswordHash, Role, TokenHash,
-};
+use nakku_actors::user::command::{Address, ErasedBy, ErasureReason, NewSession, PasswordHash, Role, TokenHash};
 use nakku_actors::user::{self, User};
 use nakku_actors::{cart, demo};
 use nakku_cluster::events::{Envelope, PublicEvent};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use nakku_actors::user::command::ErasureReason;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ pub struct Erase {
     /// The user's id, such as u-7k2m9q4x1c8z5b3v
     pub id: String,
     /// Why
-    #[arg(long, value_parser = ["requested", "inactive", "abuse", "legal"])]
+    #[arg(long, value_parser = ErasureReason::ALL.map(ErasureReason::as_str))]
     pub reason: String,
     /// Print JSON
     #[arg(long)]

@@ -4,9 +4,9 @@ use nakku_cluster::{Context, Decision, Key};
 
 use super::State;
 use super::command::{
-    ADDRESS_ID_BYTES_MAX, ADDRESSES_MAX, Address, CITY_CHARACTERS_MAX, Command, FAMILY_BYTES_MAX, HASH_BYTES_MAX,
-    LABEL_CHARACTERS_MAX, LINE_CHARACTERS_MAX, NAME_CHARACTERS_MAX, NewSession, PasswordHash, Rejection, Reply, Role,
-    Erasure, SESSIONS_MAX,
+    ADDRESS_ID_BYTES_MAX, ADDRESSES_MAX, Address, CITY_CHARACTERS_MAX, Command, Erasure, FAMILY_BYTES_MAX,
+    HASH_BYTES_MAX, LABEL_CHARACTERS_MAX, LINE_CHARACTERS_MAX, NAME_CHARACTERS_MAX, NewSession, PasswordHash,
+    Rejection, Reply, Role, SESSIONS_MAX,
 };
 use super::email;
 use super::event::{Event, SessionEnd};

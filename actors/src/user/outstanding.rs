@@ -35,7 +35,9 @@ fn wipe(wiping: &Wiping, step: WipeStep) -> Effect<User> {
         }
         WipeStep::Whereabouts => {
             let call = Call::ask(&Ref::<Rider>::new(user), &rider::Command::Forget);
-            Effect::new("forget_whereabouts", 0, vec![call], move |answers| done(answers[0].of::<Rider>().is_ok(), step))
+            Effect::new("forget_whereabouts", 0, vec![call], move |answers| {
+                done(answers[0].of::<Rider>().is_ok(), step)
+            })
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From what the cluster tells this gateway to those who want to know: one task for all connections.
 //!
-//! While nobody is subscribed there is no task, and the cluster does nothing for this gateway.
+//! While nobody is subscribed there is no task.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -57,8 +57,7 @@ pub async fn erase(
     if !edge.passwords.verify(body.password, Some(password_hash)).await? {
         return Err(Problem::new(Code::WrongCredentials, "the password is wrong"));
     }
-    let erased =
-        erasure::erase(&edge.cluster, &context.ask(), user, ErasedBy::User, ErasureReason::Requested).await?;
+    let erased = erasure::erase(&edge.cluster, &context.ask(), user, ErasedBy::User, ErasureReason::Requested).await?;
     auth::sessions_ended(&edge, user).await;
     Ok(JsonBody(erased))
 }

@@ -1,4 +1,4 @@
-//! Pages of one gateway. Changes that other gateways make are seen when a page's time is over.
+//! Pages of one gateway. Of changes that other gateways make it hears by their events, else when a page's time is over.
 
 use std::time::{Duration, Instant};
 
