@@ -47,6 +47,7 @@ pub async fn serve() -> Response {
         routes::stores::products,
         routes::stores::stock,
         routes::stores::supply,
+        routes::stores::change_stock,
         routes::location::places::read,
         routes::location::places::describe,
         routes::location::places::set_zone,

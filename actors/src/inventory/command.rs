@@ -27,7 +27,7 @@ pub const RECEIPTS_MAX: usize = 10_000;
 pub const ASKED_MAX: usize = 64;
 /// The most SKUs of one read.
 pub const PAGE_MAX: usize = 500;
-/// With so many units left or fewer a SKU counts as low.
+/// With so many units left or fewer a SKU counts as low, unless its store says otherwise.
 pub const LOW_STOCK_AT: u64 = 5;
 
 /// What a store's stock can be asked; the key is the store's (`s-…`).
@@ -49,6 +49,11 @@ pub enum Command {
         lines: Vec<Line>,
         /// Why, at most [`REASON_BYTES_MAX`] bytes.
         reason: String,
+    },
+    /// Sets at how many units left SKUs count as low; all lines or none. Idempotent.
+    SetLowStock {
+        /// For SKUs that the store has had; a SKU at most once.
+        lines: Vec<LowStockLine>,
     },
     /// Reserves all lines for an order, or none. Idempotent by order.
     Reserve {
@@ -113,6 +118,15 @@ pub struct Line {
     pub quantity: u32,
 }
 
+/// When a SKU counts as low.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LowStockLine {
+    /// The SKU.
+    pub sku: String,
+    /// With so many units left or fewer, at most [`SUPPLY_QUANTITY_MAX`]; 0 never.
+    pub low_stock_at: u64,
+}
+
 /// What an order decides about its reservation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -156,7 +170,7 @@ pub enum Reply {
 }
 
 /// How much there is of a SKU.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
     /// The SKU.
     pub sku: String,
@@ -172,6 +186,14 @@ pub struct Level {
     pub sold: u64,
     /// Written off.
     pub written_off: u64,
+    /// With so many units left or fewer it counts as low; 0 never.
+    #[serde(default = "low_stock_at")]
+    pub low_stock_at: u64,
+}
+
+/// What holds where nothing was said.
+pub(super) fn low_stock_at() -> u64 {
+    LOW_STOCK_AT
 }
 
 /// A line that can't be reserved.
@@ -227,6 +249,20 @@ pub enum Rejection {
         quantity: u32,
         /// What may be given.
         max: u32,
+    },
+    /// A SKU would count as low at more units than it may.
+    #[error("{sku}: low at 0 (never) to {max} units")]
+    LowStockOutOfRange {
+        /// The SKU.
+        sku: String,
+        /// How many there may be.
+        max: u32,
+    },
+    /// The store has never had the SKU.
+    #[error("the store has never had {sku}")]
+    UnknownSku {
+        /// The SKU.
+        sku: String,
     },
     /// A SKU stands in two lines.
     #[error("{sku} stands in more than one line")]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use nakku_cluster::{Context, Decision, Key, Timestamp};
 
 use super::command::{
-    Command, LOW_STOCK_AT, Lack, Level, Line, NAME_BYTES_MAX, PAGE_MAX, REASON_BYTES_MAX, RESERVATION_LINES_MAX,
-    RESERVATION_QUANTITY_MAX, RESERVATIONS_MAX, Rejection, Reply, SKUS_MAX, SUPPLIED_MAX, SUPPLY_LINES_MAX,
-    SUPPLY_QUANTITY_MAX, Verdict,
+    Command, LOW_STOCK_AT, Lack, Level, Line, LowStockLine, NAME_BYTES_MAX, PAGE_MAX, REASON_BYTES_MAX,
+    RESERVATION_LINES_MAX, RESERVATION_QUANTITY_MAX, RESERVATIONS_MAX, Rejection, Reply, SKUS_MAX, SUPPLIED_MAX,
+    SUPPLY_LINES_MAX, SUPPLY_QUANTITY_MAX, Verdict,
 };
 use super::event::Event;
 use super::state::{Stage, State};
@@ -31,6 +31,7 @@ pub fn decide(state: &State, command: Command, context: &mut Context) -> Decided
     match command {
         Command::Supply { receipt, lines } => supply(state, receipt, lines),
         Command::Adjust { adjustment, lines, reason } => adjust(state, adjustment, lines, reason),
+        Command::SetLowStock { lines } => set_low_stock(state, &lines),
         Command::Reserve { order, lines, due_at } => reserve(state, order, lines, due_at, context.now),
         Command::Commit { order } => commit(state, &order),
         Command::Release { order, until } => release(state, order, until, context.now),
@@ -87,6 +88,35 @@ fn adjust(state: &State, adjustment: String, lines: Vec<Line>, reason: String) -
     let mut events = vec![Event::Adjusted { adjustment, fingerprint, lines: lines.clone(), reason }];
     fewer_available(state, &lines, &mut events);
     Ok(Decision::events(events, Reply::Adjusted))
+}
+
+fn set_low_stock(state: &State, lines: &[LowStockLine]) -> Decided {
+    line_count(lines.len(), SUPPLY_LINES_MAX)?;
+    let mut seen = BTreeSet::new();
+    let (mut changed, mut low) = (Vec::new(), Vec::new());
+    for line in lines {
+        let LowStockLine { sku, low_stock_at: threshold } = line.clone();
+        if !is_name(&sku) {
+            return Err(Rejection::BadName { field: "sku".into() });
+        }
+        if threshold > u64::from(SUPPLY_QUANTITY_MAX) {
+            return Err(Rejection::LowStockOutOfRange { sku, max: SUPPLY_QUANTITY_MAX });
+        }
+        let Some(stock) = state.lines.get(&sku) else { return Err(Rejection::UnknownSku { sku }) };
+        if !seen.insert(sku.clone()) {
+            return Err(Rejection::SkuRepeated { sku });
+        }
+        if stock.low_stock_at == threshold {
+            continue;
+        }
+        changed.push(line.clone());
+        let available = stock.available;
+        if available > 0 && available <= threshold && available > stock.low_stock_at {
+            low.push(Event::LowStock { sku, available, threshold });
+        }
+    }
+    let set = (!changed.is_empty()).then_some(Event::LowStockSet { lines: changed });
+    Ok(Decision::events(set.into_iter().chain(low).collect(), Reply::Noted))
 }
 
 fn reserve(state: &State, order: Key, lines: Vec<Line>, due_at: Timestamp, now: Timestamp) -> Decided {
@@ -215,12 +245,14 @@ fn enough(state: &State, lines: &[Line]) -> Result<(), Rejection> {
 /// Adds what is worth telling when these lines become unavailable.
 fn fewer_available(state: &State, lines: &[Line], events: &mut Vec<Event>) {
     for line in lines {
+        let stock = state.lines.get(line.sku.as_str());
+        let threshold = stock.map_or(LOW_STOCK_AT, |stock| stock.low_stock_at);
         let before = available(state, &line.sku);
         let after = before - u64::from(line.quantity);
         if after == 0 {
             events.push(Event::OutOfStock { sku: line.sku.clone() });
-        } else if after <= LOW_STOCK_AT && before > LOW_STOCK_AT {
-            events.push(Event::LowStock { sku: line.sku.clone(), available: after });
+        } else if after <= threshold && before > threshold {
+            events.push(Event::LowStock { sku: line.sku.clone(), available: after, threshold });
         }
     }
 }

@@ -3,7 +3,7 @@
 use nakku_cluster::{Event as ClusterEvent, Key, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::command::Line;
+use super::command::{Line, LowStockLine, low_stock_at};
 
 /// An event of a store's stock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +88,14 @@ pub enum Event {
         sku: String,
         /// How many.
         available: u64,
+        /// At how many it counts as low.
+        #[serde(default = "low_stock_at")]
+        threshold: u64,
+    },
+    /// It was set at how many units left SKUs count as low.
+    LowStockSet {
+        /// Those that changed.
+        lines: Vec<LowStockLine>,
     },
     /// None is left.
     OutOfStock {
@@ -113,6 +121,7 @@ impl ClusterEvent for Event {
             Self::FellDue { .. } => "inventory.fell_due",
             Self::Postponed { .. } => "inventory.postponed",
             Self::LowStock { .. } => "inventory.low_stock",
+            Self::LowStockSet { .. } => "inventory.low_stock_set",
             Self::OutOfStock { .. } => "inventory.out_of_stock",
             Self::BackInStock { .. } => "inventory.back_in_stock",
         }

@@ -5,7 +5,7 @@ use nakku_cluster::events::PublicEvent;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::command::{LOW_STOCK_AT, Line};
+use super::command::Line;
 use super::event::Event;
 use crate::public::{EventType, KeySchema, PublicData};
 
@@ -20,12 +20,13 @@ pub fn publish(key: &Key, event: &Event) -> Option<PublicEvent> {
         Event::Returned { order, lines, held: false, .. } => {
             Updated::new(store, Cause::Returned, Some(order), lines).event()
         }
-        Event::LowStock { sku, available } => {
-            LowStock { store, sku: sku.clone(), available: *available, threshold: LOW_STOCK_AT }.event()
+        Event::LowStock { sku, available, threshold } => {
+            LowStock { store, sku: sku.clone(), available: *available, threshold: *threshold }.event()
         }
         Event::OutOfStock { sku } => OutOfStock { store, sku: sku.clone() }.event(),
         Event::BackInStock { sku, available } => BackInStock { store, sku: sku.clone(), available: *available }.event(),
         Event::Returned { held: true, .. }
+        | Event::LowStockSet { .. }
         | Event::Reserved { .. }
         | Event::Released { .. }
         | Event::FellDue { .. }
@@ -82,7 +83,8 @@ pub struct PublicLine {
     pub quantity: u32,
 }
 
-/// Few units of a SKU are left to be reserved at a store. Told once each time the threshold is crossed.
+/// Few units of a SKU are left to be reserved at a store. Told once each time the threshold is crossed, also when it was
+/// raised past what is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LowStock {
     /// The store's key.
@@ -92,7 +94,7 @@ pub struct LowStock {
     pub sku: String,
     /// Units left, at least 1.
     pub available: u64,
-    /// Units at which a SKU begins to count as low.
+    /// Units at which the SKU begins to count as low at this store.
     pub threshold: u64,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nakku_cluster::{EntityState, Key, PartSet, Parts, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::command::{ASKED_MAX, Level, Line, RECEIPTS_MAX};
+use super::command::{ASKED_MAX, LOW_STOCK_AT, Level, Line, RECEIPTS_MAX, low_stock_at};
 use super::event::Event;
 
 /// How many expired tombstones a reservation clears away, so that they never outgrow the reservations.
@@ -47,7 +47,7 @@ pub struct Head {
 
 /// How much there is of a SKU. On hand is available and reserved together, and what was supplied is on hand,
 /// sold or written off.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockLine {
     /// In the store.
     pub on_hand: u64,
@@ -62,6 +62,16 @@ pub struct StockLine {
     /// Written off.
     #[serde(default)]
     pub written_off: u64,
+    /// With so many units left or fewer it counts as low; 0 never.
+    #[serde(default = "low_stock_at")]
+    pub low_stock_at: u64,
+}
+
+impl Default for StockLine {
+    fn default() -> Self {
+        let low_stock_at = LOW_STOCK_AT;
+        Self { on_hand: 0, available: 0, reserved: 0, supplied: 0, sold: 0, written_off: 0, low_stock_at }
+    }
 }
 
 /// What is held for an order, or was.
@@ -121,6 +131,7 @@ impl StockLine {
             supplied: self.supplied,
             sold: self.sold,
             written_off: self.written_off,
+            low_stock_at: self.low_stock_at,
         }
     }
 }
@@ -214,6 +225,13 @@ impl State {
                 }
             }
             Event::Postponed { order, due_at } => self.restage(order, Stage::Held, Some(*due_at)),
+            Event::LowStockSet { lines } => {
+                for line in lines {
+                    if let Some(stock) = self.lines.get_mut(&line.sku) {
+                        stock.low_stock_at = line.low_stock_at;
+                    }
+                }
+            }
             Event::LowStock { .. } | Event::OutOfStock { .. } | Event::BackInStock { .. } => {}
         }
     }

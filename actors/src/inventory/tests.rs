@@ -8,7 +8,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::command::{ASKED_MAX, RECEIPTS_MAX};
+use super::command::{ASKED_MAX, LOW_STOCK_AT, LowStockLine, RECEIPTS_MAX};
 use super::state::{Stage, TOMBSTONES_GATHER};
 use super::{Command, Event, Line, Rejection, Reply, State, Stock, Verdict};
 use crate::properties::{Alone, check};
@@ -297,4 +297,65 @@ fn pages_follow_each_other() {
     }
     assert_eq!(seen.len(), 25);
     assert!(seen.is_sorted());
+}
+
+/// What is told when a decision makes something scarce: its SKU, what is left and the threshold.
+fn told_low(events: &[Event]) -> Vec<(&str, u64, u64)> {
+    let low = |event| match event {
+        &Event::LowStock { ref sku, available, threshold } => Some((sku.as_str(), available, threshold)),
+        _ => None,
+    };
+    events.iter().filter_map(low).collect()
+}
+
+#[test]
+fn each_sku_is_low_from_where_its_store_says() {
+    let mut stock = Alone::<Stock>::new("s-1");
+    let line = |sku: &str, quantity| Line { sku: sku.into(), quantity };
+    let supplied = ["a", "b", "c"].map(|sku| line(sku, 20)).to_vec();
+    stock.tell(Command::Supply { receipt: "r".into(), lines: supplied }).unwrap();
+    let set = |lines: &[(&str, u64)]| {
+        let lines = lines.iter().map(|&(sku, low_stock_at)| LowStockLine { sku: sku.into(), low_stock_at });
+        Command::SetLowStock { lines: lines.collect() }
+    };
+    let (events, _) = stock.tell(set(&[("a", 10), ("b", 0)])).unwrap();
+    assert_eq!(events.len(), 1);
+    assert!(stock.tell(set(&[("a", 10), ("b", 0)])).unwrap().0.is_empty(), "repeated, it changes nothing");
+    let mut number = 0;
+    let mut write_off = |stock: &mut Alone<Stock>, quantity| {
+        number += 1;
+        let lines = ["a", "b", "c"].map(|sku| line(sku, quantity)).to_vec();
+        let adjust = Command::Adjust { adjustment: format!("w{number}"), lines, reason: String::new() };
+        let (events, _) = stock.tell(adjust).unwrap();
+        let told: Vec<_> = told_low(&events).into_iter().map(|(sku, left, at)| (sku.to_owned(), left, at)).collect();
+        told
+    };
+    assert_eq!(write_off(&mut stock, 9), []);
+    assert_eq!(write_off(&mut stock, 1), [("a".to_owned(), 10, 10)]);
+    assert_eq!(write_off(&mut stock, 4), [], "a is low already, c is not yet");
+    assert_eq!(write_off(&mut stock, 1), [("c".to_owned(), 5, LOW_STOCK_AT)]);
+    assert_eq!(write_off(&mut stock, 4), [], "b is never low");
+    // Raised past what is left, it is low at once; lowered again it is not.
+    let (events, _) = stock.tell(set(&[("b", 1), ("c", 8)])).unwrap();
+    assert_eq!(told_low(&events), [("b", 1, 1)], "c was low before");
+    assert!(told_low(&stock.tell(set(&[("b", 0)])).unwrap().0).is_empty());
+    let levels = stock.reloaded().lines;
+    let kept: Vec<u64> = levels.values().map(|line| line.low_stock_at).collect();
+    assert_eq!(kept, [10, 0, 8]);
+    let refused = |command| Alone::<Stock>::new("s-2").tell(command).unwrap_err();
+    assert_eq!(refused(set(&[("a", 1)])), Rejection::UnknownSku { sku: "a".into() });
+    let too_many = stock.tell(set(&[("a", 1_000_001)])).unwrap_err();
+    assert!(matches!(too_many, Rejection::LowStockOutOfRange { max: 1_000_000, .. }), "{too_many}");
+    let twice = stock.tell(set(&[("a", 1), ("a", 2)])).unwrap_err();
+    assert_eq!(twice, Rejection::SkuRepeated { sku: "a".into() });
+}
+
+#[test]
+fn rows_from_before_thresholds_read_as_the_default() {
+    let event: Event = serde_json::from_str(r#"{"event":"low_stock","sku":"a","available":3}"#).unwrap();
+    assert_eq!(told_low(&[event]), [("a", 3, LOW_STOCK_AT)]);
+    let line = r#"{"on_hand":3,"available":3,"reserved":0,"supplied":3,"sold":0}"#;
+    let line: super::state::StockLine = serde_json::from_str(line).unwrap();
+    assert_eq!(line.low_stock_at, LOW_STOCK_AT);
+    assert_eq!(super::state::StockLine::default().low_stock_at, LOW_STOCK_AT);
 }

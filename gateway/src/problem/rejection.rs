@@ -76,8 +76,8 @@ impl From<product::Rejection> for Problem {
 impl From<inventory::Rejection> for Problem {
     fn from(rejection: inventory::Rejection) -> Self {
         use inventory::Rejection::{
-            BadName, Closed, Lacking, LineCount, NotReserved, QuantityOutOfRange, ReceiptReused, SkuRepeated, TooLate,
-            TooManyReservations, TooManySkus, TooManySupplied,
+            BadName, Closed, Lacking, LineCount, LowStockOutOfRange, NotReserved, QuantityOutOfRange, ReceiptReused,
+            SkuRepeated, TooLate, TooManyReservations, TooManySkus, TooManySupplied, UnknownSku,
         };
         let detail = rejection.to_string();
         match rejection {
@@ -88,6 +88,10 @@ impl From<inventory::Rejection> for Problem {
             QuantityOutOfRange { sku, max, .. } => quantity(detail, sku, max),
             SkuRepeated { sku } => Self::new(Code::InvalidValue, detail).field("lines").member("sku", sku),
             BadName { field } => Self::new(Code::InvalidValue, detail).field(field),
+            LowStockOutOfRange { sku, max } => {
+                Self::new(Code::InvalidValue, detail).field("low_stock_at").member("sku", sku).member("maximum", max)
+            }
+            UnknownSku { sku } => Self::new(Code::ProductUnknown, detail).member("sku", sku),
             TooManySkus { max } => Self::new(Code::LimitReached, detail).member("limit", max),
             TooManySupplied { sku, max } => {
                 Self::new(Code::LimitReached, detail).member("sku", sku).member("limit", max)

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json as JsonBody, Router};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use nakku_actors::inventory::command::LowStockLine;
 use nakku_actors::inventory::{Command, Level, Line, Reply, Stock};
 use nakku_actors::location::directory::command::Listed;
 use nakku_cluster::{Answered, Key, Query as Rows, Ref};
@@ -33,7 +34,7 @@ pub fn routes() -> Router<Arc<Edge>> {
         .route("/", get(list))
         .route("/{store}/products", get(products))
         .route("/{store}/stock", post(supply))
-        .route("/{store}/stock/{sku}", get(stock))
+        .route("/{store}/stock/{sku}", get(stock).patch(change_stock))
 }
 
 /// The stores that have been supplied, with where they are and whether they take orders, if that has been said.
@@ -125,6 +126,8 @@ pub async fn supply(
     // What is not in the catalogue could never be sold.
     let lookups: Vec<_> = skus.iter().map(|sku| find(&edge, context.ask(), sku)).collect();
     stream::iter(lookups).buffer_unordered(LOOKUPS_MAX).try_for_each(|_| async { Ok(()) }).await?;
+    let low_stock = |line: &SupplyLine| Some(LowStockLine { sku: line.sku.clone(), low_stock_at: line.low_stock_at? });
+    let low_stock: Vec<LowStockLine> = body.lines.iter().filter_map(low_stock).collect();
     let lines = body.lines.into_iter().map(|line| Line { sku: line.sku, quantity: line.quantity }).collect();
     let command = Command::Supply { receipt: body.receipt, lines };
     let supplied = edge.cluster.ask(&Ref::<Stock>::new(store.clone()), &command, context.ask()).await;
@@ -134,11 +137,34 @@ pub async fn supply(
         Reply::Supplied => {}
         other => return Err(Problem::unexpected(&other)),
     }
+    if !low_stock.is_empty() {
+        set_low_stock(&edge, &context, &store, low_stock).await?;
+    }
     let mut skus: Vec<String> = skus.iter().map(Key::to_string).collect();
     skus.truncate(nakku_actors::inventory::command::PAGE_MAX);
     let (levels, entity_version) = levels(&edge, &context, &store, skus).await?;
     let items = levels.into_iter().map(|level| StockLevel::new(store.clone(), level, entity_version)).collect();
     Ok((StatusCode::OK, JsonBody(Page { items, next: None })))
+}
+
+/// Changes from how many pieces left on a product counts as low at the store, of which `inventory.low_stock` tells. For
+/// staff of the store.
+#[utoipa::path(patch, path = "/api/v1/stores/{store}/stock/{sku}", tag = "stores", security(("bearer" = [])),
+    params(("store" = String, Path, description = "The store"), ("sku" = String, Path, description = "The product")),
+    request_body = StockChange,
+    responses((status = 200, body = StockLevel), (status = "default", body = ProblemBody)))]
+pub async fn change_stock(
+    State(edge): State<Arc<Edge>>,
+    context: RequestContext,
+    staff: StaffOnly,
+    Path((store, sku)): Path<(String, String)>,
+    Json(body): Json<StockChange>,
+) -> Answer<StockLevel> {
+    let store_key = id(&store, Code::StoreUnknown)?;
+    staff.of_store(&store_key)?;
+    let line = LowStockLine { sku: id(&sku, Code::ProductUnknown)?.to_string(), low_stock_at: body.low_stock_at };
+    set_low_stock(&edge, &context, &store_key, vec![line]).await?;
+    stock(State(edge), context, Path((store, sku))).await
 }
 
 /// A store.
@@ -198,6 +224,8 @@ pub struct StockLevel {
     pub sold: u64,
     /// Written off.
     pub written_off: u64,
+    /// With so many pieces left or fewer it counts as low; 0 never.
+    pub low_stock_at: u64,
     /// The version of the stock that this rests on.
     pub entity_version: u64,
 }
@@ -221,6 +249,20 @@ pub struct SupplyLine {
     pub sku: String,
     /// Pieces, 1 to 1,000,000.
     pub quantity: u32,
+    /// With so many pieces left or fewer it counts as low from now on, up to 1,000,000; 0 never. When absent it stays
+    /// as it is, which is 5 in the beginning.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub low_stock_at: Option<u64>,
+}
+
+/// What is to be changed about a product at a store.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StockChange {
+    /// With so many pieces left or fewer it counts as low, up to 1,000,000; 0 never.
+    #[schema(example = 20)]
+    pub low_stock_at: u64,
 }
 
 impl From<Listed> for StorePlace {
@@ -232,8 +274,21 @@ impl From<Listed> for StorePlace {
 
 impl StockLevel {
     fn new(store: Key, level: Level, entity_version: u64) -> Self {
-        let Level { sku, on_hand, available, reserved, supplied, sold, written_off } = level;
-        Self { store, sku, on_hand, available, reserved, supplied, sold, written_off, entity_version }
+        let Level { sku, on_hand, available, reserved, supplied, sold, written_off, low_stock_at } = level;
+        Self { store, sku, on_hand, available, reserved, supplied, sold, written_off, low_stock_at, entity_version }
+    }
+}
+
+async fn set_low_stock(
+    edge: &Edge,
+    context: &RequestContext,
+    store: &Key,
+    lines: Vec<LowStockLine>,
+) -> Result<(), Problem> {
+    let command = Command::SetLowStock { lines };
+    match edge.cluster.ask(&Ref::<Stock>::new(store.clone()), &command, context.ask()).await?.reply {
+        Reply::Noted => Ok(()),
+        other => Err(Problem::unexpected(&other)),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Catalogue and stock.
 
+use nakku_cluster::events::Live;
 use serde_json::json;
 
-use crate::support::{STORE, fresh_key, new_product, on_shop};
+use crate::support::{PATIENCE, STORE, fresh_key, new_product, on_shop};
 
 #[test]
 fn products_are_added_changed_and_archived() {
@@ -87,5 +88,42 @@ fn supplies_count_once_and_are_validated() {
             staff.post(&path, body).await.expect(status).problem(code);
         }
         assert_eq!(shop.level(&sku).await["supplied"], 7);
+    });
+}
+
+#[test]
+fn staff_say_when_a_product_counts_as_low() {
+    on_shop(async |shop| {
+        let staff = shop.staff("store1").await;
+        let sku = shop.product(7, 100).await;
+        let path = format!("/stores/{STORE}/stock/{sku}");
+        assert_eq!(shop.level(&sku).await["low_stock_at"], 5);
+        let supply = json!({ "receipt": fresh_key(), "lines": [{ "sku": sku, "quantity": 1, "low_stock_at": 3 }] });
+        let supplied = staff.post(&format!("/stores/{STORE}/stock"), supply).await.expect(200).body;
+        assert_eq!((&supplied["items"][0]["available"], &supplied["items"][0]["low_stock_at"]), (&json!(8), &json!(3)));
+        let mut live = shop.node.cluster().live();
+        for _ in 0..2 {
+            let level = staff.patch(&path, json!({ "low_stock_at": 20 })).await.expect(200).body;
+            assert_eq!((&level["available"], &level["low_stock_at"]), (&json!(8), &json!(20)));
+        }
+        let low = async {
+            loop {
+                let Ok(Live::Event(event)) = live.recv().await else { continue };
+                if event.event_type == "inventory.low_stock" && event.data["sku"] == sku.as_str() {
+                    return event.data.clone();
+                }
+            }
+        };
+        let low = tokio::time::timeout(PATIENCE, low).await.expect("it counts as low at once");
+        assert_eq!(low, json!({ "store": STORE, "sku": sku, "available": 8, "threshold": 20 }));
+        staff.patch(&path, json!({ "low_stock_at": 0 })).await.expect(200);
+        staff.patch(&path, json!({ "low_stock_at": 1_000_001 })).await.expect(422).problem("invalid_value");
+        staff.patch(&path, json!({})).await.expect(422).problem("missing_field");
+        let unknown = format!("/stores/{STORE}/stock/never-there");
+        staff.patch(&unknown, json!({ "low_stock_at": 1 })).await.expect(404).problem("product_unknown");
+        let elsewhere = shop.staff("store2").await;
+        elsewhere.patch(&path, json!({ "low_stock_at": 1 })).await.expect(403).problem("forbidden");
+        shop.customer().await.patch(&path, json!({ "low_stock_at": 1 })).await.expect(403).problem("forbidden");
+        assert_eq!(shop.level(&sku).await["low_stock_at"], 0);
     });
 }
