@@ -42,8 +42,20 @@ mod text;
 use nakku_cluster::Service;
 pub use public::events;
 
-/// All services, in the order of their ports.
+/// What the services are built with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether events are sent to the endpoints of integrators. Without it nothing is spent on them.
+    pub webhooks: bool,
+}
+
+/// All services as they are without options, in the order of their ports.
 pub fn services() -> Vec<Service> {
+    services_with(Options::default())
+}
+
+/// All services, in the order of their ports.
+pub fn services_with(options: Options) -> Vec<Service> {
     vec![
         user::service(),
         product::service(),
@@ -52,7 +64,7 @@ pub fn services() -> Vec<Service> {
         cart::service(),
         payment::service(),
         delivery::service(),
-        notification::service(),
+        notification::service(options.webhooks),
         location::service(),
         analytics::service(),
     ]

@@ -87,7 +87,7 @@ fn service_folders_are_alike() {
 #[test]
 fn schemas_have_a_table_for_every_entity_and_names_of_their_own() {
     let mut indexes: BTreeMap<String, &str> = BTreeMap::new();
-    for service in nakku_actors::services() {
+    for service in nakku_actors::services_with(nakku_actors::Options { webhooks: true }) {
         let sql: String = service.migrations.iter().map(|migration| migration.sql).collect();
         for of_kind in &service.types {
             let table = format!("{{prefix}}{}_state", of_kind.kind().entity);

@@ -1,6 +1,11 @@
 //! What lies outside the cluster and is called by an effect: a card network, an SMS gateway.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+
+/// How long a call of a provider may take that says nothing else.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
 
 /// One provider, registered at a node under its name and reached by
 /// [`Call::provider`](crate::outstanding::Call::provider).
@@ -8,6 +13,11 @@ use async_trait::async_trait;
 pub trait Provider: Send + Sync + 'static {
     /// The name that effects call it by.
     fn name(&self) -> &'static str;
+
+    /// How long one call may take; then it is cut, and the caller repeats.
+    fn deadline(&self) -> Duration {
+        DEADLINE_DEFAULT
+    }
 
     /// Carries out a request (JSON) and returns the answer (JSON). A repetition of an idempotency key is the
     /// same request: it is carried out once and answered alike.

@@ -1,6 +1,7 @@
-//! Notifications: what customers are told of their orders, in the app and by e-mail.
+//! Notifications: what customers are told of their orders, in the app and by e-mail; and what integrators are told of
+//! everything, by webhooks.
 //!
-//! The entity is a user's inbox; its key is the user's.
+//! The first entity is a user's inbox; its key is the user's.
 //!
 //! - [`command`]: what it can be asked, what it answers, why it refuses
 //! - [`event`]: what happens to it
@@ -11,6 +12,9 @@
 //! - [`intake`]: what other services' events mean to it
 //! - [`template`]: the texts, in English and Hindi
 //! - [`mailer`]: who carries e-mails
+//! - [`webhook`]: the endpoint of an integrator
+//! - [`webhook_directory`]: which endpoints want which events
+//! - [`webhook_intake`]: how events come to endpoints
 //! - `schema/`: its tables
 
 pub mod command;
@@ -24,6 +28,9 @@ pub mod state;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
+pub mod webhook_directory;
+pub mod webhook_intake;
 
 use nakku_cluster::events::PublicEvent;
 use nakku_cluster::{Context, Decision, Entity, Key, Kind, Migration, Outstanding, Service};
@@ -34,12 +41,19 @@ pub use intake::Notices;
 pub use state::State;
 
 /// Its schema.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "inboxes", sql: include_str!("schema/0001_initial.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "inboxes", sql: include_str!("schema/0001_initial.sql") },
+    Migration { version: 2, name: "webhooks", sql: include_str!("schema/0002_webhooks.sql") },
+];
 
-/// The service with all its entities.
-pub fn service() -> Service {
-    Service::new("notification", 8088, MIGRATIONS).entity::<Inbox>().consumer::<Notices>()
+/// The service with all its entities; those of webhooks only with webhooks. Without them the tables are there all the
+/// same, and what they hold rests.
+pub fn service(webhooks: bool) -> Service {
+    let service = Service::new("notification", 8088, MIGRATIONS).entity::<Inbox>().consumer::<Notices>();
+    if !webhooks {
+        return service;
+    }
+    service.entity::<webhook::Webhook>().entity::<webhook_directory::Directory>().consumer::<webhook_intake::Outgoing>()
 }
 
 /// What one user is told.

@@ -129,7 +129,7 @@ fn events_become_messages() {
 #[test]
 fn every_cause_is_told_once_whatever_goes_wrong() {
     with_seeds(20, |seed| {
-        let mut world = World::new(&[service()], seed);
+        let mut world = World::new(&[service(false)], seed);
         world.faults = Faults::MANY;
         let profile = json!({ "reply": "profile", "email": "asha@example.com", "name": "Asha", "roles": ["customer"],
             "store": null, "addresses": [], "registered_at": 1, "last_login_at": null });

@@ -18,7 +18,7 @@ use crate::trace::{Step, Traceparent};
 use super::ShardPlace;
 use super::entity::EntityMessage;
 
-/// How long one attempt of a call may take.
+/// How long one attempt of a call of an entity may take; a provider says so itself.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// The pause after the first failed attempt; it doubles up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -149,7 +149,7 @@ async fn attempt(
                 return None;
             };
             let step = Step::provider(traceparent, name);
-            let answer = match tokio::time::timeout(CALL_DEADLINE, provider.call(&key, request)).await {
+            let answer = match tokio::time::timeout(provider.deadline(), provider.call(&key, request)).await {
                 Ok(Ok(json)) => Some(Answer::Reply(json)),
                 Ok(Err(error)) => {
                     tracing::debug!(entity = %from, provider = name, %error, "a provider did not answer");
