@@ -19,7 +19,7 @@ use nakku_cluster::{Cluster, Provider, Service};
 use nakku_gateway::client_address;
 use nakku_gateway::settings::{
     AdminSettings, GatewaySettings, LimitSettings, LiveSettings, RedisSettings, Secret, ServicePortSettings,
-    SharedSettings,
+    SharedSettings, WebhookSettings,
 };
 use nakku_gateway::{Admin, Gateway, ServicePorts};
 
@@ -27,6 +27,7 @@ use crate::cli::outcome::Wrong;
 use crate::mail::SmtpMailer;
 use crate::settings::Settings;
 use crate::settings::tree::{self, Tls};
+use crate::webhooks::HttpSender;
 
 /// A node with everything that it listens on.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub struct Running {
 /// # Errors
 /// What could not be started, and what to do.
 pub async fn start(settings: &Settings) -> Result<Running, Wrong> {
-    let services = nakku_actors::services();
+    let services = services(settings);
     if !settings.node.seed.is_empty() {
         await_cluster(settings).await?;
     }
@@ -242,12 +243,21 @@ pub fn topology(settings: &Settings, services: &[Service]) -> (Topology, BTreeMa
     (topology, addresses)
 }
 
+/// The services as the settings want them.
+pub fn services(settings: &Settings) -> Vec<Service> {
+    nakku_actors::services_with(nakku_actors::Options { webhooks: settings.webhooks.enabled })
+}
+
 fn providers(settings: &Settings) -> Result<Vec<Arc<dyn Provider>>, Wrong> {
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if settings.payment.simulated_card {
         providers.push(Arc::new(nakku_actors::payment::provider::SimulatedCard::default()));
     }
     providers.push(mailer(settings)?);
+    if settings.webhooks.enabled {
+        let sender = HttpSender::new(settings.webhooks.allow_private_addresses).map_err(Wrong::Failed)?;
+        providers.push(Arc::new(sender));
+    }
     Ok(providers)
 }
 
@@ -320,7 +330,12 @@ fn shared_settings(settings: &Settings) -> SharedSettings {
 }
 
 fn admin_settings(settings: &Settings) -> AdminSettings {
-    AdminSettings { listen: settings.listen.admin, ..AdminSettings::new(Secret::new(&settings.auth.admin_token)) }
+    let webhooks = &settings.webhooks;
+    AdminSettings {
+        listen: settings.listen.admin,
+        webhooks: webhooks.enabled.then_some(WebhookSettings { allow_plain_http: webhooks.allow_private_addresses }),
+        ..AdminSettings::new(Secret::new(&settings.auth.admin_token))
+    }
 }
 
 /// Of the services that this node runs and this version has.

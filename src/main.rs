@@ -6,6 +6,7 @@
 //! - [`dev`]: `nakku dev`, a whole cluster on one machine
 //! - [`cli`]: every command, and the client side of it
 //! - [`telemetry`]: log lines and traces
+//! - [`mail`], [`webhooks`]: what carries e-mails, and events to integrators
 //! - [`ports`]: whether this node can listen where it was told to
 
 mod cli;
@@ -16,6 +17,7 @@ mod node;
 mod ports;
 mod settings;
 mod telemetry;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
+use nakku_actors::Options;
 use nakku_cluster::Cluster;
 use nakku_cluster::status::ClusterStatus;
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::admin_analytics;
 use crate::admin_dead_letters;
 use crate::admin_users;
+use crate::admin_webhooks;
 use crate::auth::bearer;
 use crate::gateway::GatewayError;
 use crate::problem::{Code, Problem};
@@ -48,10 +50,12 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     }
     let digest: Arc<[u8]> = Sha256::digest(settings.token.expose()).as_slice().into();
     let users = admin_users::routes(cluster.clone());
-    let dead_letters = admin_dead_letters::routes(cluster.clone());
+    let options = Options { webhooks: settings.webhooks.is_some() };
+    let dead_letters = admin_dead_letters::routes(cluster.clone(), options);
+    let webhooks = admin_webhooks::routes(cluster.clone(), settings.webhooks);
     let analytics = admin_analytics::routes(cluster.clone());
-    let routes = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
-    let routes = routes.merge(users).merge(dead_letters).merge(analytics);
+    let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
+    let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await

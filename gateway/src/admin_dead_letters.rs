@@ -1,8 +1,11 @@
 //! `/admin/v1/dead-letters`: events that consumers could not process, to look at and to try again.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nakku_actors::Options;
 use nakku_cluster::events::dead_letters::{self, Kept};
 use nakku_cluster::events::intake::Rejection;
 use nakku_cluster::events::{ConsumerType, DeadLetter};
@@ -16,13 +19,22 @@ use crate::problem::{Code, Problem};
 /// Letters of one answer, unless fewer are asked for.
 const LISTED_MAX: usize = 1000;
 
+/// What the routes need.
+#[derive(Clone)]
+struct DeadLetters {
+    cluster: Cluster,
+    consumers: Arc<[ConsumerType]>,
+}
+
 /// Its routes.
-pub(crate) fn routes(cluster: Cluster) -> Router {
+pub(crate) fn routes(cluster: Cluster, options: Options) -> Router {
+    let services = nakku_actors::services_with(options);
+    let consumers = services.into_iter().flat_map(|service| service.consumers).collect();
     Router::new()
         .route("/admin/v1/dead-letters", get(list))
         .route("/admin/v1/dead-letters/{group}/{intake}/{sequence}", get(show))
         .route("/admin/v1/dead-letters/{group}/{intake}/{sequence}/replay", post(replay))
-        .with_state(cluster)
+        .with_state(DeadLetters { cluster, consumers })
 }
 
 /// Which ones.
@@ -59,33 +71,33 @@ impl From<Kept> for Listed {
     }
 }
 
-async fn list(State(cluster): State<Cluster>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
+async fn list(State(letters): State<DeadLetters>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
     let limit = wanted.limit.unwrap_or(LISTED_MAX).min(LISTED_MAX);
     let consumers = match &wanted.group {
-        Some(group) => vec![consumer(group)?],
-        None => consumers(),
+        Some(group) => vec![letters.consumer(group)?],
+        None => letters.consumers.to_vec(),
     };
     let mut items: Vec<Listed> = Vec::new();
     for consumer in consumers {
-        let kept = dead_letters::of(&cluster, consumer, limit - items.len()).await?;
+        let kept = dead_letters::of(&letters.cluster, consumer, limit - items.len()).await?;
         items.extend(kept.into_iter().map(Listed::from));
     }
     Ok(Json(json!({ "items": items })))
 }
 
 async fn show(
-    State(cluster): State<Cluster>,
+    State(letters): State<DeadLetters>,
     Path((group, intake, sequence)): Path<(String, Key, u64)>,
 ) -> Result<Json<DeadLetter>, Problem> {
-    let letter = dead_letters::one(&cluster, consumer(&group)?, &intake, sequence).await?;
+    let letter = dead_letters::one(&letters.cluster, letters.consumer(&group)?, &intake, sequence).await?;
     letter.map(Json).ok_or_else(|| Problem::new(Code::NotFound, format!("{intake} keeps no dead letter {sequence}")))
 }
 
 async fn replay(
-    State(cluster): State<Cluster>,
+    State(letters): State<DeadLetters>,
     Path((group, intake, sequence)): Path<(String, Key, u64)>,
 ) -> Result<Json<Value>, Problem> {
-    dead_letters::replay(&cluster, consumer(&group)?, &intake, sequence).await?;
+    dead_letters::replay(&letters.cluster, letters.consumer(&group)?, &intake, sequence).await?;
     tracing::info!(group, %intake, sequence, "dead letter replayed by the admin API");
     Ok(Json(json!({ "replayed": sequence })))
 }
@@ -100,14 +112,11 @@ impl From<Rejection> for Problem {
     }
 }
 
-fn consumers() -> Vec<ConsumerType> {
-    nakku_actors::services().into_iter().flat_map(|service| service.consumers).collect()
-}
-
-fn consumer(group: &str) -> Result<ConsumerType, Problem> {
-    let all = consumers();
-    let known: Vec<&str> = all.iter().map(|consumer| consumer.group).collect();
-    let detail = format!("no consumer group is called {group}; there are {}", known.join(", "));
-    let found = all.iter().find(|consumer| consumer.group == group).copied();
-    found.ok_or_else(|| Problem::new(Code::NotFound, detail))
+impl DeadLetters {
+    fn consumer(&self, group: &str) -> Result<ConsumerType, Problem> {
+        let known: Vec<&str> = self.consumers.iter().map(|consumer| consumer.group).collect();
+        let detail = format!("no consumer group is called {group}; there are {}", known.join(", "));
+        let found = self.consumers.iter().find(|consumer| consumer.group == group).copied();
+        found.ok_or_else(|| Problem::new(Code::NotFound, detail))
+    }
 }

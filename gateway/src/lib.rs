@@ -23,6 +23,7 @@ pub mod admin;
 mod admin_analytics;
 mod admin_dead_letters;
 mod admin_users;
+mod admin_webhooks;
 pub mod admission;
 pub mod auth;
 pub mod client_address;
@@ -50,4 +51,5 @@ pub use gateway::{Gateway, GatewayError, GatewayStatus, start};
 pub use service_ports::{ServicePorts, start_service_ports};
 pub use settings::{
     AdminSettings, GatewaySettings, LimitSettings, RedisSettings, Secret, ServicePortSettings, SharedSettings,
+    WebhookSettings,
 };

@@ -119,13 +119,22 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// The bearer token that its requests must carry, at least 16 bytes, no default.
     pub token: Secret,
+    /// Of webhooks; nothing, as by default, when there are none.
+    pub webhooks: Option<WebhookSettings>,
 }
 
 impl AdminSettings {
     /// The defaults with a token.
     pub fn new(token: Secret) -> Self {
-        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7947), token }
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7947), token, webhooks: None }
     }
+}
+
+/// What is allowed of a webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// Whether its address may begin with `http://`. Default no.
+    pub allow_plain_http: bool,
 }
 
 /// Settings of the listeners on which a node answers for each service that it runs.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{analytics, asyncapi, dead_letters, metrics, openapi, order, status, user};
+use super::{analytics, asyncapi, dead_letters, metrics, openapi, order, status, user, webhooks};
 use crate::dev;
 use crate::settings::Sources;
 
@@ -37,6 +37,9 @@ pub enum Command {
     /// Gather the sums of analytics anew
     #[command(subcommand)]
     Analytics(analytics::Analytics),
+    /// Send events to endpoints of others, and look at what became of them
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     /// Create the databases, or bring them up to this version
     Migrate(Migrate),
     /// Print the settings in force: value, who set it, default and meaning

@@ -4,7 +4,7 @@
 //! - [`outcome`]: exit codes and the one line that says what is wrong
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
-//! - [`analytics`], [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`]: one command each (`status` also holds `health`)
+//! - [`analytics`], [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`], [`webhooks`]: one command each (`status` also holds `health`)
 
 pub mod analytics;
 pub mod arguments;
@@ -20,6 +20,7 @@ pub mod outcome;
 mod show;
 pub mod status;
 pub mod user;
+pub mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ fn perform(command: Command) -> Done {
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
         Command::Analytics(command) => client()?.block_on(analytics::run(&command)),
         Command::DeadLetters(command) => client()?.block_on(dead_letters::run(&command)),
+        Command::Webhooks(command) => client()?.block_on(webhooks::run(&command)),
         Command::User(arguments) => client()?.block_on(user::run(&arguments)),
         Command::Health(arguments) => client()?.block_on(status::health(&arguments)),
         Command::Status(arguments) => client()?.block_on(status::status(&arguments)),

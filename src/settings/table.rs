@@ -257,6 +257,13 @@ pub const TABLE: &[Setting] = &[
         log writes them to the log instead. Empty: no e-mails, only the inbox in the app."),
     setting("notification.mail_from", Kind::Text, "Nakku <no-reply@localhost>", "Sender of e-mails."),
 
+    setting("webhooks.enabled", Kind::Switch, "false", "Whether events are sent to the endpoints of integrators, see \
+        docs/webhooks.md; the same on all nodes. Without it nothing is spent on them, and what occurs is not sent \
+        later."),
+    setting("webhooks.allow_private_addresses", Kind::Switch, "false", "Whether endpoints may have any address, \
+        loopback and private ones among them, and plain http. For trials only: whoever may make webhooks can then reach \
+        everything that the nodes reach."),
+
     setting("log.format", Kind::Choice(&["text", "json"]), "text", "How log lines on standard error are written."),
     setting("log.level", Kind::Text, "info,ractor_cluster=error", "What is logged: error, warn, info, debug or trace, also by module as \
         in info,nakku_cluster=debug."),

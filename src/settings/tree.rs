@@ -45,6 +45,8 @@ pub struct Settings {
     /// Payments.
     pub payment: Payment,
     pub notification: Notification,
+    /// Events that are sent to integrators.
+    pub webhooks: Webhooks,
     /// Logs.
     pub log: Log,
     /// Traces.
@@ -270,6 +272,13 @@ pub struct Payment {
 pub struct Notification {
     pub smtp_url: String,
     pub mail_from: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    pub enabled: bool,
+    pub allow_private_addresses: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

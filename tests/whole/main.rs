@@ -11,6 +11,7 @@
 //! - `moves`: joins and drains in which no request may fail
 //! - `traces`: a request is one tree of spans, over every node that it touches
 //! - `collector`: takes the spans
+//! - `webhooks`: events on their way to an integrator, whose endpoint is `receiver`
 
 mod certificates;
 mod collector;
@@ -19,9 +20,13 @@ mod history;
 mod moves;
 mod outage;
 mod processes;
+#[path = "../../src/webhooks/receiver.rs"]
+#[expect(dead_code, reason = "the tests of the sender use the rest")]
+mod receiver;
 mod shop;
 mod sums;
 mod traces;
+mod webhooks;
 mod wires;
 
 /// From `NAKKU_TEST_SEED` or at random; printed either way, so that a failure can be repeated.

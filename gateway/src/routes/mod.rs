@@ -61,11 +61,11 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    fn limit(&self) -> Result<u32, Problem> {
+    pub(crate) fn limit(&self) -> Result<u32, Problem> {
         page_limit(self.limit)
     }
 
-    fn after(&self) -> Result<Option<Key>, Problem> {
+    pub(crate) fn after(&self) -> Result<Option<Key>, Problem> {
         page_after(self.after.as_deref())
     }
 }
@@ -135,7 +135,7 @@ fn id_in(field: &str, text: &str) -> Result<Key, Problem> {
     Key::new(text).map_err(|error| Problem::new(Code::InvalidValue, error.to_string()).field(field))
 }
 
-fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
+pub(crate) fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
     let limit = limit.unwrap_or(PAGE_DEFAULT);
     if (1..=PAGE_MAX).contains(&limit) {
         return Ok(limit);
@@ -150,6 +150,6 @@ fn page_after(after: Option<&str>) -> Result<Option<Key>, Problem> {
 }
 
 /// The id at which the next page goes on, when this one is full.
-fn next_page(returned: usize, limit: u32, last: Option<&Key>) -> Option<String> {
+pub(crate) fn next_page(returned: usize, limit: u32, last: Option<&Key>) -> Option<String> {
     (returned >= limit as usize).then(|| last.map(Key::to_string)).flatten()
 }

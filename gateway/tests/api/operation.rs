@@ -55,8 +55,12 @@ fn the_admin_listener_is_guarded() {
         Answer::to(request().bearer_auth(user)).await.expect(401).problem("token_invalid");
         let status = Answer::to(request().bearer_auth(ADMIN_TOKEN)).await.expect(200).body;
         assert_eq!(status["nodes"][0]["name"], "only", "{status}");
+        let webhooks = format!("http://{}/admin/v1/webhooks/wh-1", admin.local_address());
+        let webhooks = Answer::to(reqwest::Client::new().get(webhooks).bearer_auth(ADMIN_TOKEN)).await;
+        webhooks.expect(409).problem("wrong_state");
         admin.drain(Duration::from_secs(5)).await;
-        let short = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token: Secret::new("short") };
+        let short =
+            AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), ..AdminSettings::new(Secret::new("short")) };
         assert!(nakku_gateway::start_admin(shop.node.cluster(), short).await.is_err());
     });
 }
