@@ -1,7 +1,7 @@
 //! A real endpoint on the loopback, a whole node in this process, and addresses that must not be reached.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nakku_actors::notification::webhook::SigningSecret;
@@ -204,7 +204,7 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open(data: &PathBuf) -> Self {
+    async fn open(data: &Path) -> Self {
         let free = "127.0.0.1:0";
         let mut flags = vec![
             ("node.name", "only"),
