@@ -25,7 +25,8 @@ const SHARD: u32 = 1_000_000;
 async fn dead_letters_are_listed_shown_and_replayed_until_they_are_gone() {
     let only = node::start("dead-letters").await;
     let cluster = only.node.cluster();
-    let settings = AdminSettings { listen: "127.0.0.1:0".parse().expect("an address"), token: Secret::new(TOKEN) };
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let settings = AdminSettings { listen, ..AdminSettings::new(Secret::new(TOKEN)) };
     let admin = nakku_gateway::start_admin(cluster.clone(), settings).await.expect("the admin listener starts");
     let at = admin.local_address();
     assert!(lines(&nakku(at, &["list"]).await).len() <= 2, "only the head");

@@ -20,10 +20,6 @@
 //! - [`metrics`]: names, labels, help
 
 pub mod admin;
-mod admin_analytics;
-mod admin_dead_letters;
-mod admin_users;
-mod admin_webhooks;
 pub mod admission;
 pub mod auth;
 pub mod client_address;

@@ -164,7 +164,7 @@ fn every_cause_is_told_once_whatever_goes_wrong() {
 #[test]
 fn an_erased_user_is_told_nothing_any_more() {
     let erased = |sequence| envelope(sequence, "user.erased", json!({ "user": "u-1", "erased_at_ms": 9 }));
-    let mut world = World::new(&[service()], 1);
+    let mut world = World::new(&[service(false)], 1);
     world.stand_in("user.user", Box::new(|_, _| Answer::Rejected(br#"{"rejection":"not_found"}"#.to_vec())));
     let source = key_of("order", 3);
     let hindi = Preferences { language: Language::Hi, email: true, muted: [].into() };

@@ -162,7 +162,7 @@ fn an_order_placed_at_the_same_moment_breaks_nothing() {
 fn an_operator_erases_and_every_gateway_hears_of_it() {
     on_shop(async |shop| {
         let token = "an admin token for tests";
-        let listen = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), token: Secret::new(token) };
+        let listen = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), ..AdminSettings::new(Secret::new(token)) };
         let admin = nakku_gateway::start_admin(shop.node.cluster(), listen).await.unwrap();
         // One that would believe for an hour that a session is open.
         let mut lasting = settings();

@@ -1,5 +1,12 @@
 //! The admin listener: what an operator may ask of a node. On loopback unless set otherwise, and behind a
 //! token of its own; no user's token opens it.
+//!
+//! - [`users`], [`dead_letters`], [`webhooks`], [`analytics`]: what can be asked, one file each
+
+mod analytics;
+mod dead_letters;
+mod users;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,10 +22,6 @@ use nakku_cluster::Cluster;
 use nakku_cluster::status::ClusterStatus;
 use sha2::{Digest, Sha256};
 
-use crate::admin_analytics;
-use crate::admin_dead_letters;
-use crate::admin_users;
-use crate::admin_webhooks;
 use crate::auth::bearer;
 use crate::gateway::GatewayError;
 use crate::problem::{Code, Problem};
@@ -49,11 +52,11 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
         )));
     }
     let digest: Arc<[u8]> = Sha256::digest(settings.token.expose()).as_slice().into();
-    let users = admin_users::routes(cluster.clone());
+    let users = users::routes(cluster.clone());
     let options = Options { webhooks: settings.webhooks.is_some() };
-    let dead_letters = admin_dead_letters::routes(cluster.clone(), options);
-    let webhooks = admin_webhooks::routes(cluster.clone(), settings.webhooks);
-    let analytics = admin_analytics::routes(cluster.clone());
+    let dead_letters = dead_letters::routes(cluster.clone(), options);
+    let webhooks = webhooks::routes(cluster.clone(), settings.webhooks);
+    let analytics = analytics::routes(cluster.clone());
     let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
     let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
