@@ -144,7 +144,8 @@ impl Shop {
 
     /// An admin listener on a free port.
     pub async fn admin(&self) -> Admin {
-        let settings = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), ..AdminSettings::new(Secret::new(ADMIN_TOKEN)) };
+        let settings =
+            AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), ..AdminSettings::new(Secret::new(ADMIN_TOKEN)) };
         nakku_gateway::start_admin(self.node.cluster(), settings).await.expect("the admin listener starts")
     }
 
