@@ -17,6 +17,10 @@ use crate::peer;
 /// Buyers who wait for an answer at the same time.
 pub const CALLERS: usize = 512;
 const SKU: &str = "butter-500g";
+/// A store takes 100,000 reservations at a time; before that all buyers go on to the next one.
+const RESERVATIONS: u64 = 80_000;
+/// So many stores are enough for any measurement of a few seconds.
+const STORES: u64 = 8;
 /// Reservations outlive the measurement.
 const DUE_AFTER: Duration = Duration::from_secs(3600);
 
@@ -38,16 +42,18 @@ pub struct Timing {
 pub async fn reserve(url: &str, timing: Timing) -> Result<(), BenchError> {
     let node = node::start("stock", &["inventory"], url, vec![inventory::service()]).await?;
     for repeat in 0..timing.repeats {
-        peer::say(&measure(&node.cluster(), &key(format!("s-{repeat}")), timing).await?)?;
+        peer::say(&measure(&node.cluster(), &format!("s-{repeat}"), timing).await?)?;
     }
     peer::until_released().await;
     Ok(())
 }
 
-async fn measure(cluster: &Cluster, store: &Key, timing: Timing) -> Result<Achieved, BenchError> {
-    let stock = Ref::<Stock>::new(store.clone());
-    let lines = vec![Line { sku: SKU.into(), quantity: SUPPLY_QUANTITY_MAX }];
-    ask(cluster, &stock, &Command::Supply { receipt: "first".into(), lines }, &Reply::Supplied).await?;
+async fn measure(cluster: &Cluster, name: &str, timing: Timing) -> Result<Achieved, BenchError> {
+    let stocks: Vec<Ref<Stock>> = (0..STORES).map(|number| Ref::new(key(format!("{name}-{number}")))).collect();
+    for stock in &stocks {
+        let lines = vec![Line { sku: SKU.into(), quantity: SUPPLY_QUANTITY_MAX }];
+        ask(cluster, stock, &Command::Supply { receipt: "first".into(), lines }, &Reply::Supplied).await?;
+    }
     let orders = Arc::new(AtomicU64::new(0));
     let due_at = Timestamp::now().plus(DUE_AFTER);
     let achieved = closed_loop(
@@ -55,11 +61,13 @@ async fn measure(cluster: &Cluster, store: &Key, timing: Timing) -> Result<Achie
         Duration::from_millis(timing.warmup_ms),
         Duration::from_millis(timing.duration_ms),
         |_| {
-            let (cluster, stock, orders) = (cluster.clone(), stock.clone(), Arc::clone(&orders));
+            let (cluster, stocks, orders) = (cluster.clone(), stocks.clone(), Arc::clone(&orders));
             move || {
-                let (cluster, stock) = (cluster.clone(), stock.clone());
                 let number = orders.fetch_add(1, Ordering::Relaxed);
+                let stock = stocks.get((number / RESERVATIONS) as usize).cloned();
+                let cluster = cluster.clone();
                 async move {
+                    let stock = stock.ok_or_else(|| BenchError::failed("the stock", "measure for a shorter time"))?;
                     let order = key(format!("u-{:06}.o-{number:016x}", number % 997));
                     let lines = vec![Line { sku: SKU.into(), quantity: 1 }];
                     ask(&cluster, &stock, &Command::Reserve { order, lines, due_at }, &Reply::Reserved).await
@@ -69,10 +77,14 @@ async fn measure(cluster: &Cluster, store: &Key, timing: Timing) -> Result<Achie
     )
     .await?;
     // What was answered is there, neither more nor less.
-    let Reply::Levels { levels, .. } = answer(cluster, &stock, &Command::Get { skus: vec![SKU.into()] }).await? else {
-        return Err(BenchError::failed("the levels", "not told"));
-    };
-    let (reserved, asked) = (levels.first().map_or(0, |level| level.reserved), orders.load(Ordering::Relaxed));
+    let (mut reserved, asked) = (0, orders.load(Ordering::Relaxed));
+    for stock in &stocks {
+        let Reply::Levels { levels, .. } = answer(cluster, stock, &Command::Get { skus: vec![SKU.into()] }).await?
+        else {
+            return Err(BenchError::failed("the levels", "not told"));
+        };
+        reserved += levels.first().map_or(0, |level| level.reserved);
+    }
     if reserved == asked {
         Ok(achieved)
     } else {
