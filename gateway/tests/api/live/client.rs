@@ -97,13 +97,15 @@ impl Socket {
     }
 
     async fn message(&mut self) -> Message {
-        loop {
-            let next = timeout(PATIENCE, self.0.next()).await.expect("a message in time");
-            match next.expect("the connection is open").expect("a message") {
-                Message::Ping(_) | Message::Pong(_) => {}
-                message => return message,
+        let message = async {
+            loop {
+                match self.0.next().await.expect("the connection is open").expect("a message") {
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    message => return message,
+                }
             }
-        }
+        };
+        timeout(PATIENCE, message).await.expect("a message in time")
     }
 }
 
@@ -135,6 +137,10 @@ impl Events {
 
     /// The next event; nothing at the end of the stream.
     pub async fn next(&mut self) -> Option<Told> {
+        timeout(PATIENCE, self.read()).await.expect("an event in time")
+    }
+
+    async fn read(&mut self) -> Option<Told> {
         loop {
             if let Some((block, rest)) = self.read.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -147,7 +153,7 @@ impl Events {
                 let data = serde_json::from_str(&data).unwrap();
                 return Some(Told { kind: field("event:").unwrap(), id: field("id:"), data });
             }
-            let chunk = timeout(PATIENCE, self.response.chunk()).await.expect("an event in time").unwrap()?;
+            let chunk = self.response.chunk().await.unwrap()?;
             self.read.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
