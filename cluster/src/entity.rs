@@ -19,6 +19,9 @@ use crate::time::Timestamp;
 pub trait Entity: Sized + Send + Sync + 'static {
     /// The service and the entity's name in it; also names its state table (`<entity>_state`).
     const KIND: Kind;
+    /// Members of its state and events, wherever they stand in them, that are personal or secret: who looks at an
+    /// entity from outside sees them masked unless there is a reason.
+    const PERSONAL: &'static [&'static str] = &[];
 
     /// Head and keyed parts, see [`EntityState`].
     type State: EntityState;

@@ -10,6 +10,7 @@ use crate::ask::{Answered, Ask};
 use crate::entity::{Entity, EntityState};
 use crate::error::{AskError, Failure};
 use crate::events::{Envelope, Live, Page, Signal};
+use crate::inspect::{Everywhere, Question, Report};
 use crate::query::{Listed, Query};
 use crate::reference::{Address, Key, Kind, Ref};
 use crate::status::ClusterStatus;
@@ -36,6 +37,14 @@ pub trait Router: Send + Sync + 'static {
     }
     /// What this node knows of the cluster.
     async fn status(&self) -> ClusterStatus;
+    /// Asks the inspector of a node, by name.
+    async fn inspect(&self, node: &str, question: Question) -> Result<Report, Failure>;
+    /// Asks the inspector of the node that owns an entity's shard.
+    async fn inspect_owner(&self, target: &Address, question: Question) -> Result<Report, Failure>;
+    /// Asks the inspectors of all nodes.
+    async fn inspect_everywhere(&self, question: &Question) -> Everywhere;
+    /// Puts a shard on a node, or gives it back to placement; returns the version of the view that says so.
+    async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure>;
     /// False while this node joins or drains.
     fn is_ready(&self) -> bool;
     /// Everything that happens from now on, see [`Live`].
@@ -155,6 +164,35 @@ impl Cluster {
     /// What this node knows of the cluster.
     pub async fn status(&self) -> ClusterStatus {
         self.router.status().await
+    }
+
+    /// Asks the inspector of a node, by its name or `name@generation`.
+    ///
+    /// # Errors
+    /// When no such node is in the view, or it does not answer in time.
+    pub async fn inspect(&self, node: &str, question: Question) -> Result<Report, Failure> {
+        self.router.inspect(node, question).await
+    }
+
+    /// Asks the inspector of the node that owns an entity's shard.
+    ///
+    /// # Errors
+    /// When nobody owns it just now, or the owner does not answer in time.
+    pub async fn inspect_owner(&self, target: &Address, question: Question) -> Result<Report, Failure> {
+        self.router.inspect_owner(target, question).await
+    }
+
+    /// Asks the inspectors of all nodes; those that do not answer are named.
+    pub async fn inspect_everywhere(&self, question: &Question) -> Everywhere {
+        self.router.inspect_everywhere(question).await
+    }
+
+    /// Puts a shard on a node by name, or gives it back to placement; returns the version of the view that says so.
+    ///
+    /// # Errors
+    /// When there is no such shard or node, or the cluster database is away.
+    pub async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure> {
+        self.router.pin(service, shard, node).await
     }
 
     /// False while this node joins or drains.

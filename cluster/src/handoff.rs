@@ -81,6 +81,12 @@ impl OpenShards {
         open.iter().map(|(shard, one)| (*shard, one.actor.clone())).collect()
     }
 
+    /// Every open shard with what it rests on.
+    pub(crate) fn places(&self) -> Vec<(ShardId, Arc<ShardPlace>)> {
+        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        open.iter().map(|(shard, one)| (*shard, Arc::clone(&one.place))).collect()
+    }
+
     fn insert(&self, shard: ShardId, actor: ActorRef<ShardMessage>, place: Arc<ShardPlace>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(shard, OpenShard { actor, place });
     }

@@ -29,6 +29,8 @@ pub trait EntityType: Send + Sync {
     fn kind(&self) -> Kind;
     /// Its state table.
     fn table(&self) -> StateTable;
+    /// Members of states and events, wherever they stand, that are personal or secret.
+    fn personal(&self) -> &'static [&'static str];
     /// A fresh instance.
     fn create(&self) -> Box<dyn Instance>;
     /// An instance as it was stored.
@@ -49,6 +51,8 @@ pub trait Instance: Send {
     fn take_touched(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
     /// The whole state, for inspection.
     fn to_json(&mut self) -> serde_json::Value;
+    /// Applies an event of the journal (JSON) without deciding anything, to see a state of the past.
+    fn replay(&mut self, event: &[u8]) -> Result<(), String>;
 }
 
 /// The outcome of a decision.
@@ -120,6 +124,10 @@ impl<E: Entity> EntityType for TypeOf<E> {
 
     fn table(&self) -> StateTable {
         StateTable { kind: E::KIND, columns: E::State::COLUMNS }
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        E::PERSONAL
     }
 
     fn create(&self) -> Box<dyn Instance> {
@@ -261,6 +269,12 @@ impl<E: Entity> Instance for Loaded<E> {
             touched.extend(parts.into_iter().map(|part| (format!("{REMEMBERED}/{}", part.key), part.data)));
         }
         touched
+    }
+
+    fn replay(&mut self, event: &[u8]) -> Result<(), String> {
+        let event: E::Event = serde_json::from_slice(event).map_err(|error| format!("{}: {error}", E::KIND))?;
+        E::evolve(&mut self.state, &event);
+        Ok(())
     }
 
     fn to_json(&mut self) -> serde_json::Value {

@@ -8,6 +8,7 @@ pub mod events;
 pub mod handle;
 mod handoff;
 pub mod incarnation;
+pub mod inspect;
 pub mod instance;
 pub mod journal;
 pub mod link;

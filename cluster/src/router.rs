@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ractor::ActorRef;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::ask::Ask;
@@ -15,6 +16,8 @@ use crate::error::Failure;
 use crate::events::{self, Envelope, EventSink, Live, Page, Signal, Spread, rebuild};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
+use crate::inspect::inspector::Asked;
+use crate::inspect::{self, Everywhere, Question, Report};
 use crate::journal::ReplyTo;
 use crate::link::{Inbound, LinkFailure, Links, Request};
 use crate::membership::{Membership, NodeId};
@@ -54,6 +57,7 @@ pub(crate) struct NodeRouter {
     /// Where events go when not straight to the consumers of this cluster.
     pub broker: Option<Arc<dyn EventSink>>,
     pub tables: HashMap<String, StateTable>,
+    pub inspector: OnceLock<ActorRef<Asked>>,
 }
 
 #[async_trait]
@@ -102,6 +106,24 @@ impl Router for NodeRouter {
 
     async fn status(&self) -> ClusterStatus {
         crate::node::status::of(self).await
+    }
+
+    async fn inspect(&self, node: &str, question: Question) -> Result<Report, Failure> {
+        let named = inspect::ask::named(self, node);
+        let node = named.ok_or_else(|| Failure::Invalid { reason: format!("no node {node:?} is in the view") })?;
+        inspect::ask::one(self, &node, question).await
+    }
+
+    async fn inspect_owner(&self, target: &Address, question: Question) -> Result<Report, Failure> {
+        inspect::ask::owner(self, target, question).await
+    }
+
+    async fn inspect_everywhere(&self, question: &Question) -> Everywhere {
+        inspect::ask::everywhere(self, question).await
+    }
+
+    async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure> {
+        inspect::ask::pin(self, service, shard, node).await
     }
 
     fn is_ready(&self) -> bool {
@@ -179,7 +201,7 @@ impl NodeRouter {
         self.shard_of(&target.kind, &target.key)
     }
 
-    fn shard_of(&self, kind: &str, key: &crate::reference::Key) -> Result<ShardId, Failure> {
+    pub(crate) fn shard_of(&self, kind: &str, key: &crate::reference::Key) -> Result<ShardId, Failure> {
         let service = kind.split('.').next().and_then(|name| self.services.get(name));
         let Some(service) = service.filter(|_| self.tables.contains_key(kind)) else {
             return Err(Failure::Invalid { reason: format!("no entity is called {kind}") });
@@ -233,12 +255,13 @@ impl NodeRouter {
             return Outcome::Failed(Failure::Overloaded { queue, retry_after_ms: 200 });
         };
         let (reply, answer) = ReplyTo::channel();
+        let observation = self.runtime.observer.arrived(entity_type.kind(), &call.key, command, traceparent);
         let delivery = Box::new(Delivery {
             command: command.to_vec(),
             once: call.once.clone(),
             traceparent,
             deadline: Instant::now() + left,
-            reply,
+            reply: reply.observed(observation),
         });
         let message = ShardMessage::Deliver { entity_type: Arc::clone(entity_type), key: call.key.clone(), delivery };
         if actor.cast(message).is_err() {
@@ -250,7 +273,7 @@ impl NodeRouter {
         }
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         to: &NodeId,
         call: WireCall,
@@ -354,6 +377,10 @@ impl Inbound for NodeRouter {
                         Err(failure) => WireAnswer::Failed { failure },
                     },
                 },
+            },
+            Ok(WireCall::Inspect(inspect)) => match inspect.question() {
+                Err(failure) => WireAnswer::Failed { failure },
+                Ok(question) => WireAnswer::from(&inspect::ask::here(self, question).await),
             },
             Ok(WireCall::History(WireHistory { kind, key, after_seq, limit })) => match self.shard_of(&kind, &key) {
                 Err(failure) => WireAnswer::Failed { failure },

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::events::Outboxes;
 use crate::handle::Router;
+use crate::inspect::observe::Observer;
 use crate::instance::EntityType;
 use crate::provider::Provider;
 use crate::reference::{Address, Kind};
@@ -64,6 +65,8 @@ pub(crate) struct Runtime {
     pub outboxes: Arc<Outboxes>,
     router: OnceLock<Weak<dyn Router>>,
     quarantined: Mutex<BTreeSet<Address>>,
+    /// What is seen of commands, for whoever looks.
+    pub observer: Arc<Observer>,
 }
 
 impl Runtime {
@@ -74,8 +77,12 @@ impl Runtime {
         outboxes: Arc<Outboxes>,
         lease_holds: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
+        let types: HashMap<String, Arc<dyn EntityType>> =
+            types.into_iter().map(|one| (one.kind().to_string(), one)).collect();
+        let observer = Arc::new(Observer::new(types.values().map(|one| one.kind())));
         Self {
-            types: types.into_iter().map(|one| (one.kind().to_string(), one)).collect(),
+            types,
+            observer,
             providers: providers.into_iter().map(|one| (one.name(), one)).collect(),
             lease_holds: Box::new(lease_holds),
             feature_level: AtomicU16::new(1),

@@ -9,6 +9,7 @@ use crate::entity::ColumnValue;
 use crate::error::Failure;
 use crate::events::{Envelope, Page};
 use crate::handle::Outcome;
+use crate::inspect::{Question, Report};
 use crate::query::Query;
 use crate::reference::{Address, Key};
 use crate::store::{ListedRow, StateTable};
@@ -21,6 +22,7 @@ pub(crate) enum WireCall {
     List(WireList),
     History(WireHistory),
     Reread(WireReread),
+    Inspect(WireInspect),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,6 +62,12 @@ pub(crate) struct WireReread {
     pub until: u64,
 }
 
+/// A question about the node itself, as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireInspect {
+    question: Body,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireValue {
@@ -91,6 +99,10 @@ pub(crate) enum WireAnswer {
     },
     /// Of a journal, as JSON.
     Page {
+        json: Body,
+    },
+    /// What an inspector says, as JSON.
+    Report {
         json: Body,
     },
 }
@@ -128,6 +140,7 @@ impl WireCall {
             Self::Ask(WireAsk { kind, .. }) | Self::List(WireList { kind, .. }) => kind,
             Self::History(WireHistory { kind, .. }) => kind,
             Self::Reread(WireReread { service, .. }) => service,
+            Self::Inspect(_) => "inspector",
         };
         kind.split('.').next().unwrap_or_default()
     }
@@ -139,7 +152,9 @@ impl WireAnswer {
             Self::Reply { json, entity_version } => Outcome::Reply { json: json.0, entity_version },
             Self::Rejected { json, entity_version } => Outcome::Rejected { json: json.0, entity_version },
             Self::Failed { failure } => Outcome::Failed(failure),
-            Self::Rows { .. } | Self::Events { .. } | Self::Page { .. } => Outcome::Failed(Failure::TimedOut),
+            Self::Rows { .. } | Self::Events { .. } | Self::Page { .. } | Self::Report { .. } => {
+                Outcome::Failed(Failure::TimedOut)
+            }
         }
     }
 }
@@ -167,10 +182,37 @@ impl From<Result<Page, Failure>> for WireAnswer {
     }
 }
 
+impl WireInspect {
+    pub(crate) fn new(question: &Question) -> Self {
+        Self { question: Body(serde_json::to_vec(question).expect("a question has string keys and serialises")) }
+    }
+
+    pub(crate) fn question(&self) -> Result<Question, Failure> {
+        serde_json::from_slice(&self.question.0).map_err(|error| Failure::Invalid {
+            reason: format!("a question that this version does not know: {error}"),
+        })
+    }
+}
+
+impl From<&Report> for WireAnswer {
+    fn from(report: &Report) -> Self {
+        match serde_json::to_vec(report) {
+            Ok(json) => Self::Report { json: Body(json) },
+            Err(error) => Self::Failed { failure: Failure::Invalid { reason: error.to_string() } },
+        }
+    }
+}
+
 impl Body {
     /// The page of [`WireAnswer::Page`].
     pub(crate) fn page(&self) -> Result<Page, Failure> {
         serde_json::from_slice(&self.0).map_err(|error| Failure::Invalid { reason: error.to_string() })
+    }
+
+    /// The report of [`WireAnswer::Report`].
+    pub(crate) fn report(&self) -> Result<Report, Failure> {
+        serde_json::from_slice(&self.0)
+            .map_err(|error| Failure::Invalid { reason: format!("an answer of another version: {error}") })
     }
 
     /// The events of [`WireAnswer::Events`].

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Failure;
 use crate::handle::Outcome;
+use crate::inspect::observe::Observation;
 use crate::reference::{Key, Kind, ShardId};
 use crate::store::StateWrite;
 use crate::time::Timestamp;
@@ -78,33 +79,48 @@ pub struct Release {
 
 /// Where an answer goes. Dropping it unanswered tells the caller that the outcome is unknown.
 #[derive(Debug)]
-pub struct ReplyTo(Option<oneshot::Sender<Outcome>>);
+pub struct ReplyTo {
+    caller: Option<oneshot::Sender<Outcome>>,
+    /// Counts the answer.
+    observation: Option<Observation>,
+}
 
 impl ReplyTo {
     /// A place to answer, and where the answer arrives.
     pub fn channel() -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
-        (Self(Some(sender)), receiver)
+        (Self { caller: Some(sender), observation: None }, receiver)
+    }
+
+    /// With what is to be counted when it is answered.
+    #[must_use]
+    pub fn observed(mut self, observation: Observation) -> Self {
+        self.observation = Some(observation);
+        self
     }
 
     /// Answers. A caller that is gone is none of our business.
     pub fn send(mut self, outcome: Outcome) {
-        if let Some(sender) = self.0.take() {
-            let _ = sender.send(outcome);
-        }
+        self.answer(outcome);
     }
 
     /// Answers with a failure.
     pub fn fail(self, failure: Failure) {
         self.send(Outcome::Failed(failure));
     }
+
+    fn answer(&mut self, outcome: Outcome) {
+        let Some(caller) = self.caller.take() else { return };
+        if let Some(observation) = self.observation.take() {
+            observation.ended(&outcome);
+        }
+        let _ = caller.send(outcome);
+    }
 }
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        if let Some(sender) = self.0.take() {
-            let _ = sender.send(Outcome::Failed(Failure::TimedOut));
-        }
+        self.answer(Outcome::Failed(Failure::TimedOut));
     }
 }
 

@@ -7,6 +7,7 @@ pub mod define;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, exponential_buckets};
 
 use self::define::{counters, gauges, histogram};
@@ -131,6 +132,15 @@ pub(crate) fn committed(store: &Arc<dyn Store>, commands: usize, rows: usize, to
     METRICS.commit_seconds.observe(took.as_secs_f64());
     #[allow(clippy::cast_precision_loss, reason = "batches are small")]
     METRICS.batch_commands.observe(commands as f64);
+}
+
+/// Transactions and journal rows that were committed so far.
+pub(crate) fn committed_totals() -> (u64, u64) {
+    let rows = METRICS.rows.collect();
+    let rows = rows.iter().flat_map(|family| family.get_metric());
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let rows = rows.map(|metric| metric.get_counter().get_value() as u64).sum();
+    (METRICS.commits.with_label_values(&["committed"]).get(), rows)
 }
 
 pub(crate) fn commit_failed(error: &CommitError) {

@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ractor::Actor;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,7 @@ use crate::events::{self, EventSink, Feeder, Journals, LocalSink, Outboxes, Publ
 use crate::handle::{Cluster, Router};
 use crate::handoff::{Handoff, OpenShards, Placement, Progress};
 use crate::incarnation::Incarnations;
+use crate::inspect::inspector::Inspector;
 use crate::journal::{Journal, OnCommit};
 use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
 use crate::membership::{Membership, MembershipError, NodeId};
@@ -185,7 +187,11 @@ impl Node {
             ready: ready.subscribe(),
             broker: kafka.as_ref().map(Kafka::sink),
             tables: tables.map(|one| (one.kind().to_string(), one.table())).collect(),
+            inspector: OnceLock::new(),
         });
+        let inspector = Inspector { router: Arc::downgrade(&router) };
+        let (inspector, _) = Actor::spawn(None, inspector, ()).await?;
+        router.inspector.get_or_init(|| inspector);
         let weak = Arc::downgrade(&router);
         journals.set_router(weak.clone());
         runtime.set_router(weak as std::sync::Weak<dyn Router>);

@@ -1,22 +1,25 @@
-//! Runs one effect of an entity: its calls side by side, each until it has an answer.
+//! What an entity wants from the rest of the world: effects, each with its calls side by side until all have an
+//! answer, and the time to wake.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
-use ractor::ActorRef;
+use ractor::{ActorProcessingErr, ActorRef};
 use tokio::task::AbortHandle;
 
 use crate::ask::Ask;
 use crate::handle::Outcome;
 use crate::instance::{EffectId, PendingEffect};
+use crate::journal::Release;
 use crate::metrics;
 use crate::outstanding::{Answer, Call};
 use crate::reference::Address;
 use crate::trace::{Step, Traceparent};
 
 use super::ShardPlace;
-use super::entity::EntityMessage;
+use super::entity::{Cause, EntityMessage, EntityState};
 
 /// How long one attempt of a call of an entity may take; a provider says so itself.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -167,4 +170,100 @@ async fn attempt(
 fn pause_after(attempts: u32) -> Duration {
     let full = PAUSE_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(PAUSE_MAX);
     full.mul_f64(1.0 - 0.25 * f64::from(rand::random::<u16>()) / f64::from(u16::MAX))
+}
+
+impl EntityState {
+    /// Starts what the newest durable state leaves outstanding and stops what it no longer does.
+    pub(super) fn start_effects(&mut self, myself: &ActorRef<EntityMessage>) {
+        let from = self.address();
+        let Some(live) = self.live.as_mut() else { return };
+        let durable = live.durable.version.load(Ordering::Acquire);
+        let mut newest = None;
+        while live.staged.front().is_some_and(|(version, _)| *version <= durable) {
+            newest = live.staged.pop_front();
+        }
+        let Some((_, pending)) = newest else { return };
+        if live.staged.is_empty() {
+            live.traces.retain(|(id, _)| pending.effects.iter().any(|effect| effect.id == *id));
+        }
+        live.running.retain(|id, run| {
+            let kept = pending.effects.iter().any(|effect| effect.id == *id);
+            if !kept {
+                run.stop();
+            }
+            kept
+        });
+        for effect in pending.effects {
+            let id = effect.id;
+            let failed = match live.running.get(&id) {
+                Some(run) if run.is_running() => continue,
+                Some(run) => run.attempts + 1,
+                None => 0,
+            };
+            let trace = live.traces.iter().find(|(traced, _)| *traced == id).map(|(_, trace)| *trace);
+            let run = start(&self.arguments.place, from.clone(), effect, failed, trace, myself.clone());
+            live.running.insert(id, run);
+        }
+    }
+
+    /// An effect's command comes in; when it leaves the effect outstanding, the attempt has failed.
+    pub(super) async fn effect_answered(
+        &mut self,
+        myself: &ActorRef<EntityMessage>,
+        id: EffectId,
+        attempts: u32,
+        command: Vec<u8>,
+        traceparent: Option<Traceparent>,
+    ) -> Result<(), ActorProcessingErr> {
+        let live = self.live.as_mut().expect("answers come to loaded entities");
+        let Some(run) = live.running.get_mut(&id) else { return Ok(()) };
+        run.answered(attempts);
+        let cause = format!("{}#{}", id.step, id.ordinal);
+        let moved = self.decide_for_itself(myself, cause, &command, traceparent).await?;
+        if !moved {
+            self.stage_again(myself).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing moved: what is outstanding stays so and is tried again once the present state is durable.
+    pub(super) async fn stage_again(&mut self, myself: &ActorRef<EntityMessage>) -> Result<(), ActorProcessingErr> {
+        let Some(live) = self.live.as_mut() else { return Ok(()) };
+        let pending = live.instance.outstanding();
+        live.staged.push_back((live.version, pending));
+        if live.durable.version.load(Ordering::Acquire) >= live.version {
+            self.start_effects(myself);
+            return Ok(());
+        }
+        let place = &self.arguments.place;
+        let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(()) };
+        let again = myself.clone();
+        let nudge: Box<dyn FnOnce() + Send> = Box::new(move || drop(again.cast(EntityMessage::Durable)));
+        let release = Release { nudge: Some(nudge), ..Release::default() };
+        permit.submit(self.submission(Vec::new(), Vec::new(), release, false));
+        Ok(())
+    }
+
+    pub(super) async fn wake(&mut self, myself: &ActorRef<EntityMessage>) -> Result<(), ActorProcessingErr> {
+        let now = self.arguments.place.now();
+        let live = self.live.as_ref().expect("woken after loading");
+        let Some((_, command)) = live.instance.outstanding().wake.filter(|(at, _)| *at <= now) else { return Ok(()) };
+        if !self.decide_for_itself(myself, "wake".into(), &command, None).await? {
+            tracing::error!(entity = %self.address(), "a reminder left the state as it was");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn decide_for_itself(
+        &mut self,
+        myself: &ActorRef<EntityMessage>,
+        command_id: String,
+        command: &[u8],
+        traceparent: Option<Traceparent>,
+    ) -> Result<bool, ActorProcessingErr> {
+        let place = &self.arguments.place;
+        let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(false) };
+        let cause = Cause { command_id, traceparent, once: None, reply: None };
+        self.decide(myself, permit, command, cause)
+    }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use ractor_cluster::RactorMessage;
+use tokio::sync::oneshot;
 
 use crate::ask::Once;
 use crate::entity::Context;
@@ -22,7 +23,8 @@ use crate::store::{StateRow, StateWrite, StoredEntity};
 use crate::time::Timestamp;
 use crate::trace::{Step, Traceparent};
 
-use super::effects::{self, EffectRun};
+use super::effects::EffectRun;
+use super::look::{Ended, Look, Recent};
 use super::{ShardMessage, ShardPlace};
 
 /// How long the owner alone looks after an effect before whoever scans the table may take it for
@@ -44,6 +46,10 @@ pub(super) enum EntityMessage {
     Wake,
     /// Stop if nothing is in flight.
     Passivate,
+    /// Drop the memory and read it anew with the next message.
+    Forget,
+    /// Say how it is.
+    Look(oneshot::Sender<Look>),
 }
 
 /// A command on its way to its entity.
@@ -76,29 +82,30 @@ pub(super) struct EntityArguments {
 }
 
 pub(super) struct EntityState {
-    arguments: EntityArguments,
-    live: Option<Box<Live>>,
+    pub arguments: EntityArguments,
+    pub live: Option<Box<Live>>,
     load_failed: Option<Instant>,
+    pub recent: Recent,
 }
 
 /// An entity in memory.
-struct Live {
-    instance: Box<dyn Instance>,
-    version: u64,
-    durable: Arc<Durable>,
+pub(super) struct Live {
+    pub instance: Box<dyn Instance>,
+    pub version: u64,
+    pub durable: Arc<Durable>,
     /// What is outstanding once the version in front of it is durable.
-    staged: VecDeque<(u64, Pending)>,
-    running: HashMap<EffectId, EffectRun>,
+    pub staged: VecDeque<(u64, Pending)>,
+    pub running: HashMap<EffectId, EffectRun>,
     /// The commits that brought up what is outstanding, as far as they belong to a trace.
-    traces: Vec<(EffectId, Traceparent)>,
+    pub traces: Vec<(EffectId, Traceparent)>,
 }
 
 /// What a decision is made for.
-struct Cause {
-    command_id: String,
-    traceparent: Option<Traceparent>,
-    once: Option<Once>,
-    reply: Option<ReplyTo>,
+pub(super) struct Cause {
+    pub command_id: String,
+    pub traceparent: Option<Traceparent>,
+    pub once: Option<Once>,
+    pub reply: Option<ReplyTo>,
 }
 
 impl Actor for EntityActor {
@@ -111,8 +118,8 @@ impl Actor for EntityActor {
         _myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        metrics::loaded(arguments.entity_type.kind().service, 1);
-        Ok(EntityState { arguments, live: None, load_failed: None })
+        arguments.place.loaded(arguments.entity_type.kind(), 1);
+        Ok(EntityState { arguments, live: None, load_failed: None, recent: Recent::default() })
     }
 
     async fn handle(
@@ -126,6 +133,15 @@ impl Actor for EntityActor {
         }
         if let EntityMessage::Passivate = message {
             state.passivate(&myself);
+            return Ok(());
+        }
+        if let EntityMessage::Forget = message {
+            state.forget();
+            return Ok(());
+        }
+        if let EntityMessage::Look(answer) = message {
+            // Whoever asked may have given up.
+            let _ = answer.send(state.look());
             return Ok(());
         }
         if state.live.is_none() {
@@ -144,7 +160,7 @@ impl Actor for EntityActor {
             }
             EntityMessage::Durable => state.start_effects(&myself),
             EntityMessage::Wake => Box::pin(state.wake(&myself)).await?,
-            EntityMessage::Passivate => {}
+            EntityMessage::Passivate | EntityMessage::Forget | EntityMessage::Look(_) => {}
         }
         Ok(())
     }
@@ -165,7 +181,7 @@ impl Actor for EntityActor {
 
 impl Drop for EntityState {
     fn drop(&mut self) {
-        metrics::loaded(self.arguments.entity_type.kind().service, -1);
+        self.arguments.place.loaded(self.arguments.entity_type.kind(), -1);
         if let Some(live) = &mut self.live {
             live.running.values_mut().for_each(EffectRun::stop);
         }
@@ -248,7 +264,7 @@ impl EntityState {
     }
 
     /// Decides one command and hands the outcome to the journal; says whether the state moved.
-    fn decide(
+    pub(super) fn decide(
         &mut self,
         myself: &ActorRef<EntityMessage>,
         permit: Permit,
@@ -263,7 +279,9 @@ impl EntityState {
         let once = cause.once.as_ref();
         let kind = arguments.entity_type.kind();
         let step = Step::decide(cause.traceparent, kind, &arguments.key);
+        let began = Instant::now();
         let decided = catch_unwind(AssertUnwindSafe(|| live.instance.decide(command, once, &mut context)));
+        let took = began.elapsed();
         let Ok(decided) = decided else {
             metrics::asked(kind, "panic");
             step.note("outcome", "panic");
@@ -272,17 +290,19 @@ impl EntityState {
             }
             return Err(format!("{} panicked while it decided", self.address()).into());
         };
-        let (outcome, label, events) = match decided {
+        let (outcome, ended, events) = match decided {
             Decided::Accepted { events, reply } => {
                 let entity_version = live.version + events.len() as u64;
-                (Outcome::Reply { json: reply, entity_version }, "accepted", events)
+                (Outcome::Reply { json: reply, entity_version }, Ended::Accepted, events)
             }
             Decided::Rejected(json) => {
-                (Outcome::Rejected { json, entity_version: live.version }, "rejected", Vec::new())
+                (Outcome::Rejected { json, entity_version: live.version }, Ended::Rejected, Vec::new())
             }
-            Decided::Failed(failure) => (Outcome::Failed(failure), "failed", Vec::new()),
+            Decided::Failed(failure) => (Outcome::Failed(failure), Ended::Failed, Vec::new()),
         };
+        let label = ended.label();
         metrics::asked(kind, label);
+        self.recent.note(place.observer().decided(kind, &arguments.key, command, took), ended, context.now, took);
         step.note("outcome", label);
         step.note("events", events.len());
         if events.is_empty() {
@@ -302,13 +322,13 @@ impl EntityState {
         let rows: Vec<NewRow> = rows.collect();
         live.version += rows.len() as u64;
         let head = live.instance.head_row();
+        place.observer().written(kind, &arguments.key, head.data.len());
         if !head.fits() {
             if let Some(reply) = cause.reply.take() {
                 reply.fail(Failure::Invalid { reason: format!("the state of {} would be too large", kind) });
             }
             tracing::error!(entity = %self.address(), bytes = head.data.len(), "a decision made the head too large");
-            self.live = None;
-            self.arguments.after_failure = true;
+            self.forget();
             return Ok(false);
         }
         let commit = Step::commit(step.traceparent, kind, &self.arguments.key);
@@ -367,7 +387,13 @@ impl EntityState {
         permit.submit(self.submission(Vec::new(), Vec::new(), release, !lease_holds));
     }
 
-    fn submission(&self, rows: Vec<NewRow>, states: Vec<StateWrite>, release: Release, proof: bool) -> Submission {
+    pub(super) fn submission(
+        &self,
+        rows: Vec<NewRow>,
+        states: Vec<StateWrite>,
+        release: Release,
+        proof: bool,
+    ) -> Submission {
         let live = self.live.as_ref().expect("submitted after loading");
         Submission {
             shard: self.arguments.place.shard,
@@ -383,98 +409,12 @@ impl EntityState {
         }
     }
 
-    /// Starts what the newest durable state leaves outstanding and stops what it no longer does.
-    fn start_effects(&mut self, myself: &ActorRef<EntityMessage>) {
-        let from = self.address();
-        let Some(live) = self.live.as_mut() else { return };
-        let durable = live.durable.version.load(Ordering::Acquire);
-        let mut newest = None;
-        while live.staged.front().is_some_and(|(version, _)| *version <= durable) {
-            newest = live.staged.pop_front();
+    /// Drops the memory. What was decided is on its way to the database, and read again only behind it.
+    fn forget(&mut self) {
+        if let Some(mut live) = self.live.take() {
+            live.running.values_mut().for_each(EffectRun::stop);
         }
-        let Some((_, pending)) = newest else { return };
-        if live.staged.is_empty() {
-            live.traces.retain(|(id, _)| pending.effects.iter().any(|effect| effect.id == *id));
-        }
-        live.running.retain(|id, run| {
-            let kept = pending.effects.iter().any(|effect| effect.id == *id);
-            if !kept {
-                run.stop();
-            }
-            kept
-        });
-        for effect in pending.effects {
-            let id = effect.id;
-            let failed = match live.running.get(&id) {
-                Some(run) if run.is_running() => continue,
-                Some(run) => run.attempts + 1,
-                None => 0,
-            };
-            let trace = live.traces.iter().find(|(traced, _)| *traced == id).map(|(_, trace)| *trace);
-            let run = effects::start(&self.arguments.place, from.clone(), effect, failed, trace, myself.clone());
-            live.running.insert(id, run);
-        }
-    }
-
-    /// An effect's command comes in; when it leaves the effect outstanding, the attempt has failed.
-    async fn effect_answered(
-        &mut self,
-        myself: &ActorRef<EntityMessage>,
-        id: EffectId,
-        attempts: u32,
-        command: Vec<u8>,
-        traceparent: Option<Traceparent>,
-    ) -> Result<(), ActorProcessingErr> {
-        let live = self.live.as_mut().expect("answers come to loaded entities");
-        let Some(run) = live.running.get_mut(&id) else { return Ok(()) };
-        run.answered(attempts);
-        let cause = format!("{}#{}", id.step, id.ordinal);
-        let moved = self.decide_for_itself(myself, cause, &command, traceparent).await?;
-        if !moved {
-            self.stage_again(myself).await?;
-        }
-        Ok(())
-    }
-
-    /// Nothing moved: what is outstanding stays so and is tried again once the present state is durable.
-    async fn stage_again(&mut self, myself: &ActorRef<EntityMessage>) -> Result<(), ActorProcessingErr> {
-        let Some(live) = self.live.as_mut() else { return Ok(()) };
-        let pending = live.instance.outstanding();
-        live.staged.push_back((live.version, pending));
-        if live.durable.version.load(Ordering::Acquire) >= live.version {
-            self.start_effects(myself);
-            return Ok(());
-        }
-        let place = &self.arguments.place;
-        let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(()) };
-        let again = myself.clone();
-        let nudge: Box<dyn FnOnce() + Send> = Box::new(move || drop(again.cast(EntityMessage::Durable)));
-        let release = Release { nudge: Some(nudge), ..Release::default() };
-        permit.submit(self.submission(Vec::new(), Vec::new(), release, false));
-        Ok(())
-    }
-
-    async fn wake(&mut self, myself: &ActorRef<EntityMessage>) -> Result<(), ActorProcessingErr> {
-        let now = self.arguments.place.now();
-        let live = self.live.as_ref().expect("woken after loading");
-        let Some((_, command)) = live.instance.outstanding().wake.filter(|(at, _)| *at <= now) else { return Ok(()) };
-        if !self.decide_for_itself(myself, "wake".into(), &command, None).await? {
-            tracing::error!(entity = %self.address(), "a reminder left the state as it was");
-        }
-        Ok(())
-    }
-
-    async fn decide_for_itself(
-        &mut self,
-        myself: &ActorRef<EntityMessage>,
-        command_id: String,
-        command: &[u8],
-        traceparent: Option<Traceparent>,
-    ) -> Result<bool, ActorProcessingErr> {
-        let place = &self.arguments.place;
-        let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(false) };
-        let cause = Cause { command_id, traceparent, once: None, reply: None };
-        self.decide(myself, permit, command, cause)
+        self.arguments.after_failure = true;
     }
 
     /// Stops when everything is durable and nothing is in flight; else tells the shard that it stays.
@@ -492,7 +432,7 @@ impl EntityState {
         }
     }
 
-    fn address(&self) -> Address {
+    pub(super) fn address(&self) -> Address {
         Address { kind: self.arguments.entity_type.kind().to_string().into(), key: self.arguments.key.clone() }
     }
 }

@@ -1,11 +1,13 @@
 //! One shard on the node that owns it: a ractor actor that supervises the shard's loaded entities.
 //!
 //! - `entity`: one loaded entity
+//! - `look`: what it says of itself and its entities, and what may be done with them from outside
 //! - `effects`: what an entity wants from the rest of the world
 //! - this file: loading on demand, passivation, restarts and quarantine, handing the shard over
 
 mod effects;
 mod entity;
+mod look;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::Failure;
 use crate::handle::Router;
+use crate::inspect::observe::Observer;
 use crate::instance::EntityType;
 use crate::journal::{Journal, ShardNews};
 use crate::metrics;
@@ -29,6 +32,7 @@ use crate::time::Timestamp;
 
 pub(crate) use entity::{Delivery, EFFECT_GRACE};
 use entity::{EntityActor, EntityArguments, EntityMessage};
+pub(crate) use look::{Inspect, Presence, ShardSeen, Waiting};
 
 /// An entity that fails so often within [`FAILURE_WINDOW`] is set aside.
 pub const FAILURES_MAX: usize = 5;
@@ -50,6 +54,8 @@ pub(crate) struct ShardPlace {
     runtime: Arc<Runtime>,
     clock: AtomicI64,
     retired: AtomicBool,
+    /// For whoever looks.
+    pub seen: ShardSeen,
 }
 
 /// What a shard is told.
@@ -67,13 +73,23 @@ pub(crate) enum ShardMessage {
     News(ShardNews),
     /// Time to passivate.
     Sweep,
+    /// Somebody looks, or acts, from outside.
+    Inspect(Inspect),
     /// Hand over: finish, flush, forget.
     Release(oneshot::Sender<()>),
 }
 
 impl ShardPlace {
     pub(crate) fn new(shard: ShardId, store: Arc<dyn Store>, journal: Arc<Journal>, runtime: Arc<Runtime>) -> Self {
-        Self { shard, store, journal, runtime, clock: AtomicI64::new(0), retired: AtomicBool::new(false) }
+        Self {
+            shard,
+            store,
+            journal,
+            runtime,
+            clock: AtomicI64::new(0),
+            retired: AtomicBool::new(false),
+            seen: ShardSeen::default(),
+        }
     }
 
     /// The time of a decision; never before that of an earlier one in the shard.
@@ -104,6 +120,19 @@ impl ShardPlace {
         self.runtime.provider(name).cloned()
     }
 
+    fn observer(&self) -> &Observer {
+        &self.runtime.observer
+    }
+
+    /// An entity came into the memory, or left it.
+    fn loaded(&self, kind: Kind, change: i64) {
+        metrics::loaded(kind.service, change);
+        self.seen.loaded.fetch_add(change, Ordering::Relaxed);
+        if let Some(seen) = self.observer().kind(kind) {
+            seen.loaded.fetch_add(change, Ordering::Relaxed);
+        }
+    }
+
     fn effect_permits(&self) -> &Semaphore {
         &self.runtime.effect_permits
     }
@@ -126,6 +155,7 @@ struct Entry {
     actor: ActorRef<EntityMessage>,
     entity_type: Arc<dyn EntityType>,
     depth: Arc<AtomicU32>,
+    since: Instant,
     last_used: Instant,
     /// Being passivated: what came in the meantime.
     stopping: Option<Vec<Box<Delivery>>>,
@@ -195,6 +225,7 @@ impl Actor for ShardActor {
                 state.close();
             }
             ShardMessage::Sweep => state.sweep(),
+            ShardMessage::Inspect(inspect) => state.inspect(&myself, inspect).await,
             ShardMessage::Release(done) => {
                 Box::pin(state.release()).await;
                 // Whoever waits has given up when this fails; the shard is closed all the same.
@@ -246,6 +277,7 @@ impl ShardState {
             Some(waiting) => waiting.push(delivery),
             None => entry.send(delivery),
         }
+        self.place.seen.commands.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn wake(&mut self, myself: &ActorRef<ShardMessage>, entity_type: Arc<dyn EntityType>, key: Key) {
@@ -280,7 +312,8 @@ impl ShardState {
             let (actor, _) = Actor::spawn_linked(None, EntityActor, arguments, myself.get_cell()).await.ok()?;
             self.by_id.insert(actor.get_id(), name.clone());
             let entity_type = Arc::clone(entity_type);
-            let entry = Entry { actor, entity_type, depth, last_used: Instant::now(), stopping: None };
+            let now = Instant::now();
+            let entry = Entry { actor, entity_type, depth, since: now, last_used: now, stopping: None };
             self.entities.insert(name.clone(), entry);
         }
         self.entities.get_mut(name)
@@ -290,6 +323,9 @@ impl ShardState {
     async fn stopped(&mut self, myself: &ActorRef<ShardMessage>, id: ActorId) {
         let Some(name) = self.by_id.remove(&id) else { return };
         let Some(entry) = self.entities.remove(&name) else { return };
+        if let Some(seen) = self.place.observer().kind(name.0) {
+            seen.passivated.fetch_add(1, Ordering::Relaxed);
+        }
         for delivery in entry.stopping.into_iter().flatten() {
             self.deliver(myself, Arc::clone(&entry.entity_type), name.1.clone(), delivery).await;
         }
@@ -301,6 +337,9 @@ impl ShardState {
         let Some(entry) = self.entities.remove(&name) else { return };
         let label = format!("{}/{}", name.0, name.1);
         metrics::restarted(name.0);
+        if let Some(seen) = self.place.observer().kind(name.0) {
+            seen.restarted.fetch_add(1, Ordering::Relaxed);
+        }
         let failures = self.failures.entry(name.clone()).or_default();
         failures.push_back(Instant::now());
         while failures.front().is_some_and(|at| at.elapsed() > FAILURE_WINDOW) {
@@ -348,8 +387,7 @@ impl ShardState {
         }
         for (place, (last_used, entry)) in by_age.into_iter().enumerate() {
             if place < excess || last_used.elapsed() >= settings.passivate_after {
-                entry.stopping = Some(Vec::new());
-                drop(entry.actor.cast(EntityMessage::Passivate));
+                entry.leave();
             }
         }
         self.failures.retain(|_, failures| {

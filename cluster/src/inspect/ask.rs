@@ -1,0 +1,108 @@
+//! One question to one node, or to all of them.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::oneshot;
+
+use super::inspector::Asked;
+use super::question::Question;
+use super::report::{Everywhere, Report};
+use crate::error::Failure;
+use crate::link::LinkFailure;
+use crate::membership::NodeId;
+use crate::reference::Address;
+use crate::router::NodeRouter;
+use crate::wire::{WireAnswer, WireCall, WireInspect};
+
+/// How long a node may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks this node's own inspector.
+pub(crate) async fn here(router: &NodeRouter, question: Question) -> Report {
+    let refused = |reason: &str| Report::Refused { reason: reason.to_owned() };
+    let Some(inspector) = router.inspector.get() else { return refused("this node is starting") };
+    let (answer, report) = oneshot::channel();
+    if inspector.cast(Asked { question, answer }).is_err() {
+        return refused("this node is stopping");
+    }
+    match tokio::time::timeout(PATIENCE, report).await {
+        Ok(Ok(report)) => report,
+        _ => refused("the node did not look in time"),
+    }
+}
+
+/// Asks one node.
+///
+/// # Errors
+/// When it can't be reached or does not answer in time.
+pub(crate) async fn one(router: &NodeRouter, node: &NodeId, question: Question) -> Result<Report, Failure> {
+    if *node == router.node {
+        return Ok(here(router, question).await);
+    }
+    let away = |reason: String| Failure::Unavailable { what: format!("node {node} ({reason})"), retry_after_ms: 1000 };
+    let call = WireCall::Inspect(WireInspect::new(&question));
+    let answer = router.call(node, call, bytes::Bytes::new(), None, PATIENCE).await;
+    match answer.map_err(|failure: LinkFailure| away(failure.to_string()))? {
+        WireAnswer::Report { json } => json.report(),
+        WireAnswer::Failed { failure } => Err(failure),
+        _ => Err(away("it answered something else".into())),
+    }
+}
+
+/// Asks every node that is not down, side by side.
+pub(crate) async fn everywhere(router: &NodeRouter, question: &Question) -> Everywhere {
+    let nodes = members(router);
+    let asked = nodes.iter().map(|node| async move { (node, one(router, node, question.clone()).await) });
+    let mut everywhere = Everywhere::default();
+    for (node, answer) in join_all(asked).await {
+        match answer {
+            Ok(report) => everywhere.answers.push((node.to_string(), report)),
+            Err(failure) => everywhere.silent.push((node.to_string(), failure.to_string())),
+        }
+    }
+    everywhere
+}
+
+/// Asks the node that owns an entity's shard.
+///
+/// # Errors
+/// When nobody owns it just now, or its owner can't be asked.
+pub(crate) async fn owner(router: &NodeRouter, target: &Address, question: Question) -> Result<Report, Failure> {
+    let shard = router.shard_of(&target.kind, &target.key)?;
+    let owner = router.placement.borrow().owner(shard).cloned();
+    let owner = owner.ok_or_else(|| Failure::Moved { shard: shard.to_string() })?;
+    one(router, &owner, question).await
+}
+
+/// The node of this name that is not down.
+pub(crate) fn named(router: &NodeRouter, name: &str) -> Option<NodeId> {
+    members(router).into_iter().find(|node| *node.name == *name || node.to_string() == name)
+}
+
+fn members(router: &NodeRouter) -> Vec<NodeId> {
+    let view = router.membership.get().map(|membership| membership.view().borrow().clone());
+    view.iter().flat_map(|view| view.live()).map(|member| member.node.clone()).collect()
+}
+
+/// Puts a shard on a node, or gives it back to placement.
+///
+/// # Errors
+/// When there is no such shard or node, or the cluster database is away.
+pub(crate) async fn pin(router: &NodeRouter, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure> {
+    let invalid = |reason: String| Failure::Invalid { reason };
+    let known = router.services.get(service).ok_or_else(|| invalid(format!("no service is called {service:?}")))?;
+    let shards = router.topology.service(known).shard_count;
+    if shard >= shards {
+        return Err(invalid(format!("{service} has shards 0 to {}", shards - 1)));
+    }
+    if let Some(name) = node {
+        let view = router.membership.get().map(|membership| membership.view().borrow().clone());
+        if !view.iter().flat_map(|view| view.eligible(service)).any(|member| *member.node.name == *name) {
+            return Err(invalid(format!("no node {name:?} is up and runs {service}")));
+        }
+    }
+    let unavailable = |what: String| Failure::Unavailable { what, retry_after_ms: 1000 };
+    let membership = router.membership.get().ok_or_else(|| unavailable("this node (it starts)".into()))?;
+    membership.pin(service, shard, node).await.map_err(|error| unavailable(format!("the view ({error})")))
+}

@@ -1,0 +1,31 @@
+//! Looks into a node, and acts on it: what someone on call asks of a cluster.
+//!
+//! Observing must cost the commands next to nothing: what every command touches are relaxed atomics, and all that
+//! needs a lock is sampled. Everything kept here has a bound that is a named constant.
+//!
+//! - [`question`]: what can be asked of a node
+//! - [`report`]: what it answers
+//! - `counts`: commands by kind and name, with their times
+//! - `hitters`: the entities that are asked most, take longest, are largest
+//! - `tail`: commands as they are answered, while somebody looks
+//! - `observe`: what a command touches on its way
+//! - `points`: the last quarter of an hour
+//! - `moves`: which shards came and went
+//! - `inspector`: the actor that answers
+//! - `entity`: one entity, from memory or from its rows
+//! - `ask`: one question to one node or to all
+
+pub(crate) mod ask;
+mod counts;
+pub(crate) mod entity;
+mod hitters;
+pub(crate) mod inspector;
+pub(crate) mod moves;
+pub(crate) mod observe;
+mod points;
+pub mod question;
+pub mod report;
+mod tail;
+
+pub use question::{Act, EntityAt, Matching, Question, TopBy};
+pub use report::{Everywhere, Report};
