@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use ractor::{Actor, ActorRef};
@@ -49,6 +49,7 @@ pub(crate) struct OpenShards(RwLock<HashMap<ShardId, OpenShard>>);
 struct OpenShard {
     actor: ActorRef<ShardMessage>,
     place: Arc<ShardPlace>,
+    since: Instant,
 }
 
 impl Placement {
@@ -87,8 +88,16 @@ impl OpenShards {
         open.iter().map(|(shard, one)| (*shard, Arc::clone(&one.place))).collect()
     }
 
+    /// For how long it has been open.
+    fn age(&self, shard: ShardId) -> Option<Duration> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| one.since.elapsed())
+    }
+
     fn insert(&self, shard: ShardId, actor: ActorRef<ShardMessage>, place: Arc<ShardPlace>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(shard, OpenShard { actor, place });
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(shard, OpenShard { actor, place, since: Instant::now() });
     }
 
     /// From here on the shard proves itself by a journal row before it answers a read.
@@ -344,6 +353,8 @@ impl Handoff {
         let message = ShardMessage::Opened { term: claimed.term, last_time: claimed.last_time };
         if actor.cast(message).is_ok() && self.serving.insert(claimed.shard, incarnation).is_none() {
             metrics::serving(claimed.shard.service, 1);
+            let took = self.open.age(claimed.shard).unwrap_or_default();
+            self.note_move(claimed.shard, "opened", took);
             // The reminders end with the node.
             let _ = self.taken.send(claimed.shard);
         }
@@ -360,8 +371,10 @@ impl Handoff {
             actor.cast(ShardMessage::Release(done)).ok()?;
             Some(tokio::time::timeout(RELEASE_PATIENCE, released))
         });
+        let began = Instant::now();
         join_all(releases).await;
         for shard in shards {
+            self.note_move(shard, "released", began.elapsed());
             self.closed(shard);
         }
     }
@@ -373,8 +386,14 @@ impl Handoff {
             // Closing late is harmless: the next claim brings a new term.
             let _ = tokio::time::timeout(Duration::from_millis(100), close).await;
         }
+        self.note_move(shard, "lost", Duration::ZERO);
         self.closed(shard);
         self.membership.poke();
+    }
+
+    fn note_move(&self, shard: ShardId, what: &str, took: Duration) {
+        let view_version = self.membership.view().borrow().version;
+        self.runtime.observer.moves.note(shard, what, view_version, took);
     }
 
     fn closed(&mut self, shard: ShardId) {

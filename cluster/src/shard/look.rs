@@ -186,13 +186,12 @@ fn called(effect: &PendingEffect) -> Vec<String> {
 
 impl ShardState {
     pub(super) async fn inspect(&mut self, myself: &ActorRef<ShardMessage>, inspect: Inspect) {
-        // Whoever asked may have given up: then the answer goes nowhere.
         match inspect {
-            Inspect::Presence { kind, key, answer } => drop(answer.send(self.presence(kind, key))),
-            Inspect::Waiting { answer } => drop(answer.send(self.waiting())),
+            Inspect::Presence { kind, key, answer } => tell(answer, self.presence(kind, key)),
+            Inspect::Waiting { answer } => tell(answer, self.waiting()),
             Inspect::Passivate { kind, key, answer } => {
                 let entry = self.entities.get_mut(&(kind, key)).filter(|entry| entry.may_leave());
-                drop(answer.send(entry.map(Entry::leave).is_some()));
+                tell(answer, entry.map(Entry::leave).is_some());
             }
             Inspect::Restart { kind, key, answer } => {
                 let entry = self.entities.get(&(kind, key));
@@ -201,7 +200,7 @@ impl ShardState {
                     // At once, not on the next command: what is outstanding must go on.
                     drop(entry.actor.cast(EntityMessage::Wake));
                 }
-                drop(answer.send(entry.is_some()));
+                tell(answer, entry.is_some());
             }
             Inspect::Release { kind, key, answer } => {
                 let name = (kind, key);
@@ -213,10 +212,10 @@ impl ShardState {
                         self.wake(myself, entity_type, name.1).await;
                     }
                 }
-                drop(answer.send(was_aside));
+                tell(answer, was_aside);
             }
             Inspect::PassivateMatching { matching, dry_run, answer } => {
-                drop(answer.send(self.passivate_matching(&matching, dry_run)));
+                tell(answer, self.passivate_matching(&matching, dry_run));
             }
         }
     }
@@ -276,4 +275,9 @@ impl Entry {
         self.stopping = Some(Vec::new());
         drop(self.actor.cast(EntityMessage::Passivate));
     }
+}
+
+/// Whoever asked may have given up: then the answer goes nowhere.
+fn tell<T>(answer: oneshot::Sender<T>, what: T) {
+    let _ = answer.send(what);
 }
