@@ -2,9 +2,11 @@
 //! token of its own; no user's token opens it.
 //!
 //! - [`users`], [`dead_letters`], [`webhooks`], [`analytics`]: what can be asked, one file each
+//! - [`session`]: who acts
 
 mod analytics;
 mod dead_letters;
+pub(crate) mod session;
 mod users;
 mod webhooks;
 
@@ -84,9 +86,10 @@ async fn status(State(cluster): State<Cluster>) -> Json<ClusterStatus> {
 }
 
 /// Compares digests, so that the time of a comparison tells nothing about the token.
-async fn guard(State(expected): State<Arc<[u8]>>, request: Request, next: Next) -> Result<Response, Problem> {
+async fn guard(State(expected): State<Arc<[u8]>>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let given = Sha256::digest(bearer(request.headers())?);
     if given.as_slice() == &*expected {
+        request.extensions_mut().insert(session::Operator::token());
         Ok(next.run(request).await)
     } else {
         Err(Problem::new(Code::TokenInvalid, "this is not the admin token"))
