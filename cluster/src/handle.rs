@@ -10,7 +10,8 @@ use crate::ask::{Answered, Ask};
 use crate::entity::{Entity, EntityState};
 use crate::error::{AskError, Failure};
 use crate::events::{Envelope, Live, Page, Signal};
-use crate::inspect::{Everywhere, Question, Report};
+use crate::inspect::{Everywhere, Question, Report, ViewChange};
+use crate::membership::NodeId;
 use crate::query::{Listed, Query};
 use crate::reference::{Address, Key, Kind, Ref};
 use crate::status::ClusterStatus;
@@ -41,10 +42,12 @@ pub trait Router: Send + Sync + 'static {
     async fn inspect(&self, node: &str, question: Question) -> Result<Report, Failure>;
     /// Asks the inspector of the node that owns an entity's shard.
     async fn inspect_owner(&self, target: &Address, question: Question) -> Result<Report, Failure>;
-    /// Asks the inspectors of all nodes.
-    async fn inspect_everywhere(&self, question: &Question) -> Everywhere;
-    /// Puts a shard on a node, or gives it back to placement; returns the version of the view that says so.
-    async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure>;
+    /// Asks the inspectors of these nodes.
+    async fn inspect_all(&self, questions: Vec<(NodeId, Question)>) -> Everywhere;
+    /// All nodes that are not down.
+    fn members(&self) -> Vec<NodeId>;
+    /// Changes where shards are to be; returns the version of the view that says so.
+    async fn change_view(&self, change: ViewChange) -> Result<u64, Failure>;
     /// False while this node joins or drains.
     fn is_ready(&self) -> bool;
     /// Everything that happens from now on, see [`Live`].
@@ -184,15 +187,23 @@ impl Cluster {
 
     /// Asks the inspectors of all nodes; those that do not answer are named.
     pub async fn inspect_everywhere(&self, question: &Question) -> Everywhere {
-        self.router.inspect_everywhere(question).await
+        self.inspect_each(|_| question.clone()).await
     }
 
-    /// Puts a shard on a node by name, or gives it back to placement; returns the version of the view that says so.
+    /// Asks each node's inspector something of its own, by the node's `name@generation`.
+    pub async fn inspect_each(&self, question: impl Fn(&str) -> Question) -> Everywhere {
+        let nodes = self.router.members().into_iter();
+        let questions = nodes.map(|node| (node.clone(), question(&node.to_string()))).collect();
+        self.router.inspect_all(questions).await
+    }
+
+    /// Changes where shards are to be; returns the version of the view that says so. They are handed over as in any
+    /// planned move.
     ///
     /// # Errors
     /// When there is no such shard or node, or the cluster database is away.
-    pub async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure> {
-        self.router.pin(service, shard, node).await
+    pub async fn change_view(&self, change: ViewChange) -> Result<u64, Failure> {
+        self.router.change_view(change).await
     }
 
     /// False while this node joins or drains.

@@ -17,7 +17,7 @@ use crate::events::{self, Envelope, EventSink, Live, Page, Signal, Spread, rebui
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::inspect::inspector::Asked;
-use crate::inspect::{self, Everywhere, Question, Report};
+use crate::inspect::{self, Everywhere, Question, Report, ViewChange};
 use crate::journal::ReplyTo;
 use crate::link::{Inbound, LinkFailure, Links, Request};
 use crate::membership::{Membership, NodeId};
@@ -118,12 +118,16 @@ impl Router for NodeRouter {
         inspect::ask::owner(self, target, question).await
     }
 
-    async fn inspect_everywhere(&self, question: &Question) -> Everywhere {
-        inspect::ask::everywhere(self, question).await
+    async fn inspect_all(&self, questions: Vec<(NodeId, Question)>) -> Everywhere {
+        inspect::ask::everywhere(self, questions).await
     }
 
-    async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure> {
-        inspect::ask::pin(self, service, shard, node).await
+    fn members(&self) -> Vec<NodeId> {
+        inspect::ask::members(self)
+    }
+
+    async fn change_view(&self, change: ViewChange) -> Result<u64, Failure> {
+        inspect::view::change(self, change).await
     }
 
     fn is_ready(&self) -> bool {

@@ -50,10 +50,12 @@ pub(crate) async fn one(router: &NodeRouter, node: &NodeId, question: Question) 
     }
 }
 
-/// Asks every node that is not down, side by side.
-pub(crate) async fn everywhere(router: &NodeRouter, question: &Question) -> Everywhere {
-    let nodes = members(router);
-    let asked = nodes.iter().map(|node| async move { (node, one(router, node, question.clone()).await) });
+/// Asks nodes side by side.
+pub(crate) async fn everywhere(router: &NodeRouter, questions: Vec<(NodeId, Question)>) -> Everywhere {
+    let asked = questions.into_iter().map(|(node, question)| async move {
+        let answer = one(router, &node, question).await;
+        (node, answer)
+    });
     let mut everywhere = Everywhere::default();
     for (node, answer) in join_all(asked).await {
         match answer {
@@ -80,29 +82,8 @@ pub(crate) fn named(router: &NodeRouter, name: &str) -> Option<NodeId> {
     members(router).into_iter().find(|node| *node.name == *name || node.to_string() == name)
 }
 
-fn members(router: &NodeRouter) -> Vec<NodeId> {
+/// All nodes that are not down.
+pub(crate) fn members(router: &NodeRouter) -> Vec<NodeId> {
     let view = router.membership.get().map(|membership| membership.view().borrow().clone());
     view.iter().flat_map(|view| view.live()).map(|member| member.node.clone()).collect()
-}
-
-/// Puts a shard on a node, or gives it back to placement.
-///
-/// # Errors
-/// When there is no such shard or node, or the cluster database is away.
-pub(crate) async fn pin(router: &NodeRouter, service: &str, shard: u32, node: Option<&str>) -> Result<u64, Failure> {
-    let invalid = |reason: String| Failure::Invalid { reason };
-    let known = router.services.get(service).ok_or_else(|| invalid(format!("no service is called {service:?}")))?;
-    let shards = router.topology.service(known).shard_count;
-    if shard >= shards {
-        return Err(invalid(format!("{service} has shards 0 to {}", shards - 1)));
-    }
-    if let Some(name) = node {
-        let view = router.membership.get().map(|membership| membership.view().borrow().clone());
-        if !view.iter().flat_map(|view| view.eligible(service)).any(|member| *member.node.name == *name) {
-            return Err(invalid(format!("no node {name:?} is up and runs {service}")));
-        }
-    }
-    let unavailable = |what: String| Failure::Unavailable { what, retry_after_ms: 1000 };
-    let membership = router.membership.get().ok_or_else(|| unavailable("this node (it starts)".into()))?;
-    membership.pin(service, shard, node).await.map_err(|error| unavailable(format!("the view ({error})")))
 }

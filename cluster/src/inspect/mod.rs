@@ -14,6 +14,7 @@
 //! - `inspector`: the actor that answers
 //! - `entity`: one entity, from memory or from its rows
 //! - `ask`: one question to one node or to all
+//! - `view`: where shards are to be, as an operator wants it
 
 pub(crate) mod ask;
 mod counts;
@@ -26,6 +27,7 @@ mod points;
 pub mod question;
 pub mod report;
 mod tail;
+pub(crate) mod view;
 
-pub use question::{Act, EntityAt, Matching, Question, TopBy};
+pub use question::{Act, EntityAt, Matching, Question, TopBy, ViewChange};
 pub use report::{Everywhere, Report};

@@ -1,5 +1,7 @@
 //! What can be asked of a node.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::reference::Key;
@@ -132,4 +134,43 @@ pub struct Matching {
     /// Not asked for so long, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_ms: Option<u64>,
+}
+
+/// Where shards are to be, as an operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewChange {
+    /// A shard goes to a node by name, or back to placement.
+    Pin {
+        /// The service.
+        service: String,
+        /// The shard's number.
+        shard: u32,
+        /// The node.
+        node: Option<String>,
+    },
+    /// A node gives all its shards away and stays up.
+    Cordon {
+        /// Its name.
+        node: String,
+    },
+    /// A node may own shards again.
+    Uncordon {
+        /// Its name.
+        node: String,
+    },
+    /// Every shard stays where it is, as long as its node is up.
+    Pause,
+    /// Shards go where placement has them.
+    Resume,
+}
+
+impl fmt::Display for ViewChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pin { service, shard, node: Some(node) } => write!(f, "{service}/{shard} to {node}"),
+            Self::Pin { service, shard, node: None } => write!(f, "{service}/{shard}"),
+            Self::Cordon { node } | Self::Uncordon { node } => f.write_str(node),
+            Self::Pause | Self::Resume => f.write_str("all shards"),
+        }
+    }
 }

@@ -21,7 +21,7 @@ use super::error::MembershipError;
 use super::handle::{Membership, Shared, StoreHealth};
 use super::join::parse;
 use super::observer::Observer;
-use super::view::{MemberState, NodeId, View};
+use super::view::{MemberState, NodeId, Pin, View};
 
 /// Rounds that peers ask for are at least so far apart.
 const POKE_GAP: Duration = Duration::from_millis(10);
@@ -55,6 +55,17 @@ pub enum Change {
         shard: u32,
         /// The node's name.
         node: Option<String>,
+    },
+    /// See [`Membership::pause`].
+    Pause(Vec<Pin>),
+    /// See [`Membership::resume`].
+    Resume,
+    /// See [`Membership::cordon`].
+    Cordon {
+        /// The node's name.
+        node: String,
+        /// Or gives it back.
+        is_cordoned: bool,
     },
 }
 
@@ -335,6 +346,9 @@ impl Agent {
                 Change::Drain => known.drain(&node),
                 Change::Leave => known.leave(&node),
                 Change::Pin { service, shard, node } => known.pin(service, *shard, node.as_deref()),
+                Change::Pause(owners) => known.pause(owners),
+                Change::Resume => known.resume(),
+                Change::Cordon { node, is_cordoned } => known.cordon(node, *is_cordoned),
             };
             let Some(next) = next else {
                 let over = known.state(&node) == MemberState::Down;

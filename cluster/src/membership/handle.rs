@@ -16,7 +16,7 @@ use super::error::MembershipError;
 use super::join;
 use super::observer::Seen;
 use super::settings::MembershipSettings;
-use super::view::{NodeId, View};
+use super::view::{NodeId, Pin, View};
 
 /// A node's place in the cluster. Cheap to clone; the agent behind it lives until [`leave`](Self::leave) or
 /// [`abandon`](Self::abandon).
@@ -119,6 +119,31 @@ impl Membership {
     /// As [`set_up`](Self::set_up).
     pub async fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Result<u64, MembershipError> {
         self.change(Change::Pin { service: service.to_owned(), shard, node: node.map(str::to_owned) }).await
+    }
+
+    /// Pauses rebalancing: these shards stay where they are. Returns the view in which it is so.
+    ///
+    /// # Errors
+    /// As [`set_up`](Self::set_up).
+    pub async fn pause(&self, owners: Vec<Pin>) -> Result<u64, MembershipError> {
+        self.change(Change::Pause(owners)).await
+    }
+
+    /// Ends a pause. Returns the view in which it is so.
+    ///
+    /// # Errors
+    /// As [`set_up`](Self::set_up).
+    pub async fn resume(&self) -> Result<u64, MembershipError> {
+        self.change(Change::Resume).await
+    }
+
+    /// Takes all shards from a node, by name, that stays up, or lets it have some again. Returns the view in which it
+    /// is so.
+    ///
+    /// # Errors
+    /// As [`set_up`](Self::set_up).
+    pub async fn cordon(&self, node: &str, is_cordoned: bool) -> Result<u64, MembershipError> {
+        self.change(Change::Cordon { node: node.to_owned(), is_cordoned }).await
     }
 
     /// Looks now: a peer says that the view has changed, or a link was lost.

@@ -59,4 +59,4 @@ pub mod view;
 pub use error::MembershipError;
 pub use handle::{Membership, StoreHealth};
 pub use settings::{FEATURE_LEVEL, MembershipSettings};
-pub use view::{Ended, Member, MemberState, NodeId, NodeIdError, Roles, View};
+pub use view::{Ended, Member, MemberState, NodeId, NodeIdError, Pin, Roles, View};

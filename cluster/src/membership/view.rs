@@ -204,6 +204,9 @@ pub struct Pin {
     pub shard: u32,
     /// The node's name.
     pub node: String,
+    /// Put where it was anyway, while rebalancing is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// What all nodes agree on.
@@ -220,6 +223,9 @@ pub struct View {
     /// Shards placed by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<Pin>,
+    /// Names of nodes that own nothing until an operator gives them back, although they are up.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cordoned: BTreeSet<String>,
     /// Fields of newer versions.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
@@ -253,7 +259,8 @@ impl View {
 
     /// Those that may own shards of a service.
     pub fn eligible(&self, service: &str) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(move |member| member.state == MemberState::Up && member.roles.contains(service))
+        let may_own = |member: &&Member| member.state == MemberState::Up && !self.cordoned.contains(&*member.node.name);
+        self.members.iter().filter(may_own).filter(move |member| member.roles.contains(service))
     }
 
     /// A node begins its life; an older life of it, whose last beat this was, is over. Nothing when this or
@@ -325,10 +332,44 @@ impl View {
     pub fn pin(&self, service: &str, shard: u32, node: Option<&str>) -> Option<View> {
         let changed = self.next(|view| {
             view.pins.retain(|pin| (pin.service.as_str(), pin.shard) != (service, shard));
-            view.pins.extend(node.map(|node| Pin { service: service.to_owned(), shard, node: node.to_owned() }));
+            let pin = |node: &str| Pin { service: service.to_owned(), shard, node: node.to_owned(), paused: false };
+            view.pins.extend(node.map(pin));
             view.pins.sort();
         });
         (changed.pins != self.pins).then_some(changed)
+    }
+
+    /// Pauses rebalancing: every shard that is placed by hand nowhere else stays where it is.
+    #[must_use]
+    pub fn pause(&self, owners: &[Pin]) -> Option<View> {
+        let changed = self.next(|view| {
+            let is_placed =
+                |pin: &Pin| self.pins.iter().any(|known| known.service == pin.service && known.shard == pin.shard);
+            let stay = owners.iter().filter(|pin| !is_placed(pin)).map(|pin| Pin { paused: true, ..pin.clone() });
+            view.pins.extend(stay);
+            view.pins.sort();
+        });
+        (changed.pins != self.pins).then_some(changed)
+    }
+
+    /// Ends a pause; what was placed by hand stays so.
+    #[must_use]
+    pub fn resume(&self) -> Option<View> {
+        let changed = self.next(|view| view.pins.retain(|pin| !pin.paused));
+        (changed.pins != self.pins).then_some(changed)
+    }
+
+    /// Takes all shards from a node that stays up, or lets it have some again.
+    #[must_use]
+    pub fn cordon(&self, node: &str, is_cordoned: bool) -> Option<View> {
+        let changed = self.next(|view| {
+            if is_cordoned {
+                view.cordoned.insert(node.to_owned())
+            } else {
+                view.cordoned.remove(node)
+            };
+        });
+        (changed.cordoned != self.cordoned).then_some(changed)
     }
 
     /// The document as it is stored.

@@ -2,10 +2,12 @@
 //! token of its own; no user's token opens it.
 //!
 //! - [`users`], [`dead_letters`], [`webhooks`], [`analytics`]: what can be asked, one file each
+//! - [`inspect`]: into every node, shard and entity
 //! - [`session`]: who acts
 
 mod analytics;
 mod dead_letters;
+mod inspect;
 pub(crate) mod session;
 mod users;
 mod webhooks;
@@ -59,8 +61,9 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     let dead_letters = dead_letters::routes(cluster.clone(), options);
     let webhooks = webhooks::routes(cluster.clone(), settings.webhooks);
     let analytics = analytics::routes(cluster.clone());
+    let inspect = inspect::routes(cluster.clone());
     let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
-    let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks);
+    let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks).merge(inspect);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await

@@ -1,0 +1,148 @@
+//! Views again and again, and commands as they are answered, as Server-Sent Events.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use nakku_cluster::inspect::{Everywhere, Question, Report};
+use nakku_cluster::{Cluster, Key};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::views::{Narrowed, View, with_node};
+use crate::extract::Query;
+use crate::problem::{Code, Problem};
+
+/// How often a view is looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often the nodes are asked for commands.
+const TAIL_EVERY: Duration = Duration::from_millis(500);
+/// Commands of one node in one go: so bounded is the rate.
+const TAIL_LIMIT: u32 = 200;
+/// For how long commands are told unless asked otherwise.
+const TAIL_S: u64 = 60;
+/// And at most.
+const TAIL_S_MAX: u64 = 600;
+/// Events that wait for a reader; one that is too slow delays what comes after, and is told what it missed.
+const QUEUE: usize = 256;
+
+/// Which commands, and for how long.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tailed {
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    key: Option<Key>,
+    #[serde(default)]
+    trace: Option<String>,
+    #[serde(default)]
+    seconds: Option<u64>,
+}
+
+pub(super) async fn watch(
+    State(cluster): State<Cluster>,
+    Query(narrowed): Query<Narrowed>,
+) -> Result<Response, Problem> {
+    let view = View::named(narrowed.view.as_deref())?;
+    let (queue, queued) = mpsc::channel(1);
+    let task = tokio::spawn(async move {
+        loop {
+            let shown = view.look(&cluster, &narrowed).await;
+            if queue.send(Event::default().event("view").data(shown.to_string())).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    });
+    Ok(events(queued, task.abort_handle()))
+}
+
+pub(super) async fn tail(State(cluster): State<Cluster>, Query(tailed): Query<Tailed>) -> Result<Response, Problem> {
+    let seconds = tailed.seconds.unwrap_or(TAIL_S);
+    if seconds == 0 || seconds > TAIL_S_MAX {
+        let detail = format!("commands are told for 1 to {TAIL_S_MAX} seconds");
+        return Err(Problem::new(Code::InvalidValue, detail).field("seconds"));
+    }
+    let (queue, queued) = mpsc::channel(QUEUE);
+    let task = tokio::spawn(async move {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        // Whoever reads has gone when this fails.
+        if follow(&cluster, &tailed, &queue, until).await.is_ok() {
+            let _ = queue.send(Event::default().event("end").data("{}")).await;
+        }
+    });
+    Ok(events(queued, task.abort_handle()))
+}
+
+async fn follow(
+    cluster: &Cluster,
+    tailed: &Tailed,
+    queue: &mpsc::Sender<Event>,
+    until: Instant,
+) -> Result<(), mpsc::error::SendError<Event>> {
+    // How far each node has been read; a node that is new begins at its end.
+    let mut known: HashMap<String, u64> = HashMap::new();
+    let mut silent: HashMap<String, String> = HashMap::new();
+    while Instant::now() < until {
+        let Tailed { kind, key, trace, .. } = tailed.clone();
+        let after = |node: &str| known.get(node).copied().unwrap_or(0);
+        let question = |node: &str| Question::Tail {
+            after: after(node),
+            kind: kind.clone(),
+            key: key.clone(),
+            trace: trace.clone(),
+            limit: TAIL_LIMIT,
+        };
+        let Everywhere { answers, silent: now_silent } = cluster.inspect_each(question).await;
+        for (node, report) in answers {
+            let Report::Tail(report) = report else { continue };
+            let is_new = known.insert(node.clone(), report.last).is_none();
+            if report.missed > 0 && !is_new {
+                let missed = json!({ "node": node, "count": report.missed });
+                queue.send(Event::default().event("missed").data(missed.to_string())).await?;
+            }
+            for command in report.commands {
+                let command = serde_json::to_value(command).unwrap_or_default();
+                let told = with_node(command, &node).to_string();
+                queue.send(Event::default().event("command").data(told)).await?;
+            }
+        }
+        for (node, reason) in &now_silent {
+            if silent.get(node) != Some(reason) {
+                let told = json!({ "node": node, "reason": reason });
+                queue.send(Event::default().event("silent").data(told.to_string())).await?;
+            }
+        }
+        silent = now_silent.into_iter().collect();
+        tokio::time::sleep(TAIL_EVERY).await;
+    }
+    Ok(())
+}
+
+/// The task ends with the stream.
+struct Told {
+    queued: mpsc::Receiver<Event>,
+    task: AbortHandle,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn events(queued: mpsc::Receiver<Event>, task: AbortHandle) -> Response {
+    let events = stream::unfold(Told { queued, task }, async |mut told| {
+        let event = told.queued.recv().await?;
+        Some((Ok::<_, Infallible>(event), told))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
