@@ -257,7 +257,7 @@ async fn top(router: &NodeRouter, by: TopBy, limit: usize) -> Vec<TopEntry> {
         }
         TopBy::Mailbox => {
             let mut waiting = all_waiting(router).await;
-            waiting.sort_by(|one, other| other.commands.cmp(&one.commands));
+            waiting.sort_by_key(|one| std::cmp::Reverse(one.commands));
             waiting.truncate(limit);
             waiting.iter().map(|one| entry(one.kind, &one.key, f64::from(one.commands))).collect()
         }
