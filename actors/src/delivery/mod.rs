@@ -49,6 +49,7 @@ pub struct Delivery;
 
 impl Entity for Delivery {
     const KIND: Kind = Kind { service: "delivery", entity: "delivery" };
+    const PERSONAL: &'static [&'static str] = &["address", "notes", "note"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

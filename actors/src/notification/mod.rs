@@ -62,6 +62,7 @@ pub struct Inbox;
 
 impl Entity for Inbox {
     const KIND: Kind = Kind { service: "notification", entity: "inbox" };
+    const PERSONAL: &'static [&'static str] = &["contact", "email", "name"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

@@ -64,6 +64,7 @@ pub struct Order;
 
 impl Entity for Order {
     const KIND: Kind = Kind { service: "order", entity: "order" };
+    const PERSONAL: &'static [&'static str] = &["address", "token", "cancel_requested"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

@@ -42,6 +42,7 @@ pub struct Payment;
 
 impl Entity for Payment {
     const KIND: Kind = Kind { service: "payment", entity: "payment" };
+    const PERSONAL: &'static [&'static str] = &["token"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

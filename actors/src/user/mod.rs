@@ -55,6 +55,19 @@ pub struct User;
 
 impl Entity for User {
     const KIND: Kind = Kind { service: "user", entity: "user" };
+    const PERSONAL: &'static [&'static str] = &[
+        "email",
+        "name",
+        "secrets",
+        "password",
+        "password_hash",
+        "token_hash",
+        "label",
+        "line",
+        "city",
+        "pin_code",
+        "position",
+    ];
     type State = State;
     type Command = Command;
     type Reply = Reply;

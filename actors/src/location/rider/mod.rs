@@ -30,6 +30,7 @@ pub struct Rider;
 
 impl Entity for Rider {
     const KIND: Kind = Kind { service: "location", entity: "rider" };
+    const PERSONAL: &'static [&'static str] = &["last", "position", "fix"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

@@ -42,6 +42,7 @@ pub struct Webhook;
 
 impl Entity for Webhook {
     const KIND: Kind = Kind { service: "notification", entity: "webhook" };
+    const PERSONAL: &'static [&'static str] = &["secret", "secrets", "previous_secret"];
     type State = State;
     type Command = Command;
     type Reply = Reply;
