@@ -20,6 +20,7 @@ mod analytics;
 mod bad_input;
 mod dead_letters;
 mod erasure;
+mod inspect;
 mod live;
 mod locations;
 mod operation;
