@@ -81,6 +81,7 @@ pub async fn run(arguments: BenchArguments) -> Result<Report, BenchError> {
         Scenario::Ask => scenario::ask::run(&arguments).await,
         Scenario::Idle => scenario::idle::run(&arguments).await,
         Scenario::Live => scenario::live::run(&arguments).await,
+        Scenario::Inspect => scenario::inspect::run(&arguments).await,
         Scenario::Events => scenario::events::run(&arguments).await,
     }
 }

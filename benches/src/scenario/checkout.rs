@@ -34,7 +34,7 @@ const PER_SECOND_MIN: f64 = 400.0;
 const P99_MILLIS_MAX: f64 = 250.0;
 
 /// How the orders are paid, and the body's words for it.
-const PAYMENTS: [(&str, &str); 2] =
+pub(super) const PAYMENTS: [(&str, &str); 2] =
     [("card", r#"{"method":"card","token":"card_approve"}"#), ("cash", r#"{"method":"cash"}"#)];
 
 /// Runs the scenario.
@@ -45,13 +45,7 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     let watch = Watch::start();
     let database = Database::open(arguments.database_url.as_deref()).await?;
     let server = Server::start(&arguments.node_executable, &database.url).await?;
-    let mut staff = shop::staff(&server).await?;
-    let stores = STORES.map(|store| (store, shop::SUPPLY_MAX));
-    for number in 0..PRODUCTS {
-        shop::product(&mut staff, &sku(number), number, &stores).await?;
-    }
-    eprintln!("registering {} customers", CLIENTS * CUSTOMERS_PER_CLIENT);
-    let sessions = shop::customers(server.api, "buyer", CLIENTS * CUSTOMERS_PER_CLIENT).await?;
+    let sessions = prepare(&server).await?;
 
     let mut figures = Vec::new();
     let mut targets = Vec::new();
@@ -102,18 +96,34 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     })
 }
 
+/// Goods in the stores, and customers who are logged in.
+///
+/// # Errors
+/// When a request is refused.
+pub(super) async fn prepare(server: &Server) -> Result<Vec<Session>, BenchError> {
+    let mut staff = shop::staff(server).await?;
+    let stores = STORES.map(|store| (store, shop::SUPPLY_MAX));
+    for number in 0..PRODUCTS {
+        shop::product(&mut staff, &sku(number), number, &stores).await?;
+    }
+    eprintln!("registering {} customers", CLIENTS * CUSTOMERS_PER_CLIENT);
+    shop::customers(server.api, "buyer", CLIENTS * CUSTOMERS_PER_CLIENT).await
+}
+
+/// What one kind of checkout took, repeat by repeat.
 #[derive(Default)]
-struct Found {
-    per_second: Series,
-    p50_millis: Series,
-    p99_millis: Series,
-    server_millis: Series,
-    database_millis: Series,
-    load_millis: Series,
+pub(super) struct Found {
+    pub per_second: Series,
+    pub p50_millis: Series,
+    pub p99_millis: Series,
+    pub server_millis: Series,
+    pub database_millis: Series,
+    pub load_millis: Series,
 }
 
 impl Found {
-    async fn measure(
+    /// One repeat; `repeat` is another in each run with the same customers.
+    pub async fn measure(
         &mut self,
         arguments: &BenchArguments,
         database: &Database,
