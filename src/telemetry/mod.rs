@@ -9,9 +9,10 @@ pub mod span;
 #[cfg(test)]
 mod tests;
 
+use nakku_cluster::inspect::controls::{self, Controls};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::settings::tree::LogFormat;
 use crate::settings::{Settings, SettingsError};
@@ -38,7 +39,23 @@ pub fn start(settings: &Settings) -> Result<(), SettingsError> {
             Some(span::SpanLayer::new(queue).with_filter(span::wanted()))
         }
     };
+    let (filter, handle) = reload::Layer::new(filter);
+    controls::install(LogControl { handle, usual: level.clone() });
     // A second call, in a test of the same process, finds the first one's in place.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();
     Ok(())
+}
+
+/// Lets an operator change what is logged while the node runs.
+struct LogControl {
+    handle: reload::Handle<EnvFilter, Registry>,
+    usual: String,
+}
+
+impl Controls for LogControl {
+    fn log_by(&self, directives: Option<&str>) -> Result<(), String> {
+        let text = directives.unwrap_or(&self.usual);
+        let filter = EnvFilter::try_new(text).map_err(|error| format!("{text:?} is no filter: {error}; try debug"))?;
+        self.handle.reload(filter).map_err(|error| error.to_string())
+    }
 }

@@ -9,6 +9,7 @@
 //! - `faults`: SIGKILL, SIGSTOP, database outages, all from one seed
 //! - `outage`: what customers are told while the database is away, and how soon it is over
 //! - `moves`: joins and drains in which no request may fail
+//! - `operating`: what an operator does to a running shop, and no request may fail
 //! - `traces`: a request is one tree of spans, over every node that it touches
 //! - `collector`: takes the spans
 //! - `webhooks`: events on their way to an integrator, whose endpoint is `receiver`
@@ -18,6 +19,7 @@ mod collector;
 mod faults;
 mod history;
 mod moves;
+mod operating;
 mod outage;
 mod processes;
 #[path = "../../src/webhooks/receiver.rs"]

@@ -12,6 +12,7 @@ use ractor_cluster::RactorMessage;
 use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use super::controls;
 use super::entity;
 use super::observe::Observer;
 use super::points::{Machine, POINT_EVERY};
@@ -317,6 +318,10 @@ async fn perform(router: &NodeRouter, act: Act) -> Report {
         Act::Release { entity } => {
             one(router, &entity, |kind, key, answer| Inspect::Release { kind, key, answer }).await
         }
+        Act::LogLevel { directives, for_s } => match controls::log_by(&directives, Duration::from_secs(for_s)) {
+            Ok(()) => Report::Acted { entities: 0 },
+            Err(reason) => Report::Refused { reason },
+        },
         Act::PassivateMatching { matching, dry_run } => {
             let asked = router.open.all().into_iter().map(|(_, actor)| {
                 let matching = matching.clone();

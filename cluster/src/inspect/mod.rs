@@ -13,10 +13,12 @@
 //! - `moves`: which shards came and went
 //! - `inspector`: the actor that answers
 //! - `entity`: one entity, from memory or from its rows
+//! - [`controls`]: what of its process a node can be told to change
 //! - `ask`: one question to one node or to all
 //! - `view`: where shards are to be, as an operator wants it
 
 pub(crate) mod ask;
+pub mod controls;
 mod counts;
 pub(crate) mod entity;
 mod hitters;

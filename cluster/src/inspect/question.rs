@@ -120,6 +120,13 @@ pub enum Act {
         /// Only count.
         dry_run: bool,
     },
+    /// Log otherwise for a time.
+    LogLevel {
+        /// Such as `nakku_cluster=debug,info`.
+        directives: String,
+        /// For how long, in seconds.
+        for_s: u64,
+    },
 }
 
 /// Loaded entities that match all that is given.

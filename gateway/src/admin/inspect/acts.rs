@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use nakku_cluster::Cluster;
-use nakku_cluster::inspect::ViewChange;
+use nakku_cluster::inspect::{Act, Question, Report, ViewChange};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::reason::audit;
 use super::told;
 use crate::admin::session::Operator;
 use crate::extract::{Json as Body, Path};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Where to, and why.
 #[derive(Deserialize)]
@@ -66,6 +66,32 @@ pub(super) async fn undrain(
     Body(because): Body<Because>,
 ) -> Result<Json<Value>, Problem> {
     changed(&cluster, &operator, &because.reason, "undrain", ViewChange::Uncordon { node }).await
+}
+
+/// What is logged, for how long, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Logged {
+    #[serde(default)]
+    reason: String,
+    directives: String,
+    for_s: u64,
+}
+
+pub(super) async fn log_level(
+    State(cluster): State<Cluster>,
+    operator: Operator,
+    Path(node): Path<String>,
+    Body(logged): Body<Logged>,
+) -> Result<Json<Value>, Problem> {
+    let Logged { reason, directives, for_s } = logged;
+    audit(&operator.0, &reason, "log_level", format_args!("{node}: {directives} for {for_s} s"))?;
+    let question = Question::Act(Act::LogLevel { directives, for_s });
+    match cluster.inspect(&node, question).await.map_err(told)? {
+        Report::Acted { .. } => Ok(Json(json!({ "for_s": for_s }))),
+        Report::Refused { reason } => Err(Problem::new(Code::InvalidValue, reason)),
+        _ => Err(Problem::new(Code::Unavailable, "the node answered something else")),
+    }
 }
 
 pub(super) async fn pause(

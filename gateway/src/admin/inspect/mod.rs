@@ -39,6 +39,7 @@ pub(crate) fn routes(cluster: Cluster) -> Router {
         .route("/admin/v1/shards/{service}/{number}/unpin", post(acts::unpin))
         .route("/admin/v1/nodes/{name}/drain", post(acts::drain))
         .route("/admin/v1/nodes/{name}/undrain", post(acts::undrain))
+        .route("/admin/v1/nodes/{name}/log-level", post(acts::log_level))
         .route("/admin/v1/rebalancing/pause", post(acts::pause))
         .route("/admin/v1/rebalancing/resume", post(acts::resume))
         .with_state(cluster)
