@@ -333,6 +333,8 @@ fn admin_settings(settings: &Settings) -> AdminSettings {
     let webhooks = &settings.webhooks;
     AdminSettings {
         listen: settings.listen.admin,
+        hosts: settings.admin.hosts.clone(),
+        behind_tls: settings.admin.behind_tls,
         webhooks: webhooks.enabled.then_some(WebhookSettings { allow_plain_http: webhooks.allow_private_addresses }),
         ..AdminSettings::new(Secret::new(&settings.auth.admin_token))
     }

@@ -119,6 +119,10 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// The bearer token that its requests must carry, at least 16 bytes, no default.
     pub token: Secret,
+    /// Further names, `HOST` or `HOST:PORT`, under which its pages and routes may be asked for. Default none.
+    pub hosts: Vec<String>,
+    /// Whether a proxy ends TLS in front of it, without which it listens on loopback only. Default no.
+    pub behind_tls: bool,
     /// Of webhooks; nothing, as by default, when there are none.
     pub webhooks: Option<WebhookSettings>,
 }
@@ -126,7 +130,13 @@ pub struct AdminSettings {
 impl AdminSettings {
     /// The defaults with a token.
     pub fn new(token: Secret) -> Self {
-        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7947), token, webhooks: None }
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7947),
+            token,
+            hosts: Vec::new(),
+            behind_tls: false,
+            webhooks: None,
+        }
     }
 }
 

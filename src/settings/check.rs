@@ -43,6 +43,13 @@ pub fn check_node(settings: &Settings) -> Result<(), SettingsError> {
     check_secret("cluster.cookie", &settings.cluster.cookie)?;
     check_secret("auth.jwt_secret", &settings.auth.jwt_secret)?;
     check_secret("auth.admin_token", &settings.auth.admin_token)?;
+    let admin = settings.listen.admin;
+    if !admin.ip().is_loopback() && !settings.admin.behind_tls {
+        return unfit(format!(
+            "listen.admin is {admin}, which others reach, and passwords would cross the network in the clear; listen on \
+             127.0.0.1, or end TLS in a proxy and set admin.behind_tls"
+        ));
+    }
     if settings.links.tls == Tls::Off {
         return Ok(());
     }

@@ -249,6 +249,12 @@ pub const TABLE: &[Setting] = &[
     setting("auth.password_hashes_waiting_max", at_least(1), "64", "Requests that may wait for a password to be \
         hashed before further ones are refused as overloaded."),
 
+    setting("admin.hosts", Kind::Texts, "", "HOST or HOST:PORT under which browsers and clients also reach the admin \
+        listener, such as the name of a proxy. Requests under other names than these, the listener's own address and \
+        localhost are refused."),
+    setting("admin.behind_tls", Kind::Switch, "false", "Whether a proxy ends TLS in front of the admin listener. \
+        Without that it listens on loopback only, since passwords and tokens would cross the network in the clear."),
+
     setting("payment.simulated_card", Kind::Switch, "false", "Whether the built-in simulated card takes payments. No \
         money moves: for trials only."),
 

@@ -42,6 +42,8 @@ pub struct Settings {
     pub live: Live,
     /// Tokens.
     pub auth: Auth,
+    /// The admin listener.
+    pub admin: Admin,
     /// Payments.
     pub payment: Payment,
     pub notification: Notification,
@@ -259,6 +261,13 @@ pub struct Auth {
     pub admin_token: String,
     pub password_hashes_max: usize,
     pub password_hashes_waiting_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    pub hosts: Vec<String>,
+    pub behind_tls: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -1,12 +1,14 @@
-//! The admin listener: what an operator may ask of a node. On loopback unless set otherwise, and behind a
-//! token of its own; no user's token opens it.
+//! The admin listener: what an operator may ask of a node, and the console that shows it. On loopback unless set
+//! otherwise, and behind a token of its own or a session of an admin; no user's token opens it.
 //!
 //! - [`users`], [`dead_letters`], [`webhooks`], [`analytics`]: what can be asked, one file each
 //! - [`inspect`]: into every node, shard and entity
-//! - [`session`]: who acts
+//! - `guard`: who is let in, `session`: who acts, `console`: the page
 
 mod analytics;
+pub(crate) mod console;
 mod dead_letters;
+pub(crate) mod guard;
 mod inspect;
 pub(crate) mod session;
 mod users;
@@ -16,19 +18,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::extract::State;
+use axum::middleware;
 use axum::routing::get;
 use axum::{Json, Router};
 use nakku_actors::Options;
 use nakku_cluster::Cluster;
 use nakku_cluster::status::ClusterStatus;
-use sha2::{Digest, Sha256};
 
-use crate::auth::bearer;
 use crate::gateway::GatewayError;
-use crate::problem::{Code, Problem};
 use crate::routes::problems_for_the_rest;
 use crate::server::{Server, ServerLimits};
 use crate::settings::AdminSettings;
@@ -55,7 +53,14 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
             "the admin token has {token_bytes} bytes, at least {ADMIN_TOKEN_BYTES_MIN} are needed"
         )));
     }
-    let digest: Arc<[u8]> = Sha256::digest(settings.token.expose()).as_slice().into();
+    if !settings.listen.ip().is_loopback() && !settings.behind_tls {
+        return Err(GatewayError::Setting(format!(
+            "the admin listener has no TLS of its own, and {} is not loopback; end TLS in a proxy and set admin.behind_tls",
+            settings.listen
+        )));
+    }
+    let guard = Arc::new(guard::Guard::new(cluster.clone(), &settings));
+    let console = console::routes().merge(session::routes(guard.clone()));
     let users = users::routes(cluster.clone());
     let options = Options { webhooks: settings.webhooks.is_some() };
     let dead_letters = dead_letters::routes(cluster.clone(), options);
@@ -63,11 +68,12 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     let analytics = analytics::routes(cluster.clone());
     let inspect = inspect::routes(cluster.clone());
     let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
-    let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks).merge(inspect);
-    let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(digest, guard));
+    let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks).merge(inspect).merge(console);
+    let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(guard.clone(), guard::guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await
         .map_err(|cause| GatewayError::Bind { address: settings.listen, cause })?;
+    guard.listens(server.local_address());
     tracing::info!(listen = %server.local_address(), "admin listens");
     Ok(Admin { server })
 }
@@ -86,15 +92,4 @@ impl Admin {
 
 async fn status(State(cluster): State<Cluster>) -> Json<ClusterStatus> {
     Json(cluster.status().await)
-}
-
-/// Compares digests, so that the time of a comparison tells nothing about the token.
-async fn guard(State(expected): State<Arc<[u8]>>, mut request: Request, next: Next) -> Result<Response, Problem> {
-    let given = Sha256::digest(bearer(request.headers())?);
-    if given.as_slice() == &*expected {
-        request.extensions_mut().insert(session::Operator::token());
-        Ok(next.run(request).await)
-    } else {
-        Err(Problem::new(Code::TokenInvalid, "this is not the admin token"))
-    }
 }

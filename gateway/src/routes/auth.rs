@@ -8,7 +8,7 @@ use axum::routing::post;
 use axum::{Json as JsonBody, Router};
 use nakku_actors::user::command::{NewSession, Profile, Role};
 use nakku_actors::user::token::{FAMILY_BYTES, RefreshToken, SECRET_BYTES};
-use nakku_actors::user::{self, Command, Reply, User, email};
+use nakku_actors::user::{self, Command, Reply, User};
 use nakku_cluster::{AskError, Key, Ref, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -55,12 +55,8 @@ pub async fn login(
     context: RequestContext,
     Json(body): Json<Credentials>,
 ) -> Answer<Session> {
-    let known = credentials(&edge, &context, &body.email).await?;
-    let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
-    // Also without a user: the time must not tell.
-    let right = edge.passwords.verify(body.password, hash).await?;
-    let user = user.filter(|_| right);
-    let user = user.ok_or_else(|| Problem::new(Code::WrongCredentials, "e-mail or password is wrong"))?;
+    let Credentials { email, password } = body;
+    let user = auth::log_in(&edge.cluster, &edge.passwords, || context.ask(), &email, password).await?;
     open_session(&edge, &context, user).await.map(JsonBody)
 }
 
@@ -159,26 +155,6 @@ pub struct Session {
     pub refresh_token: String,
     /// Who it is.
     pub user: UserBody,
-}
-
-/// The user and the hash of the password behind an e-mail.
-async fn credentials(
-    edge: &Edge,
-    context: &RequestContext,
-    email: &str,
-) -> Result<Option<(Key, user::command::PasswordHash)>, Problem> {
-    let Ok(email) = email::normalise(email) else { return Ok(None) };
-    let owner = edge.cluster.ask(&email::reference(&email), &email::Command::Get, context.ask()).await?;
-    let email::Reply::Owned { user } = owner.reply else { return Ok(None) };
-    match edge.cluster.ask(&Ref::<User>::new(user.clone()), &Command::Credentials, context.ask()).await {
-        Ok(answered) => match answered.reply {
-            Reply::Credentials { password_hash, .. } => Ok(Some((user, password_hash))),
-            other => Err(Problem::unexpected(&other)),
-        },
-        // Claimed, but not registered yet.
-        Err(AskError::Rejected { rejection: user::Rejection::NotFound, .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn open_session(edge: &Edge, context: &RequestContext, user: Key) -> Result<Session, Problem> {
