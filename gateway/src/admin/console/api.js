@@ -63,11 +63,11 @@ export async function whoAmI() {
 }
 
 // Reads a stream of events to its end; each is handed on as name and parsed data.
-export async function stream(path, onEvent, signal) {
+export async function stream(path, onEvent, signal, silenceMax = SILENCE_MAX_MS) {
   const giveUp = new AbortController();
   const stop = () => giveUp.abort();
   signal?.addEventListener("abort", stop, { once: true });
-  let timer = setTimeout(stop, SILENCE_MAX_MS);
+  let timer = setTimeout(stop, silenceMax);
   try {
     const answer = await send("GET", path, undefined, giveUp.signal);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -76,7 +76,7 @@ export async function stream(path, onEvent, signal) {
       const { done, value } = await reader.read();
       clearTimeout(timer);
       if (done) return;
-      timer = setTimeout(stop, SILENCE_MAX_MS);
+      timer = setTimeout(stop, silenceMax);
       kept += value;
       const blocks = kept.split(/\r?\n\r?\n/);
       kept = blocks.pop();
@@ -107,11 +107,11 @@ export function pause(ms, signal) {
 }
 
 // Keeps a stream open until it is stopped, whatever happens to it.
-export async function keepOpen(path, onEvent, onTrouble, signal) {
+export async function keepOpen(path, onEvent, onTrouble, signal, silenceMax) {
   let wait = PAUSE_MIN_MS;
   while (!signal.aborted) {
     try {
-      await stream(path(), (name, data) => { wait = PAUSE_MIN_MS; onEvent(name, data); }, signal);
+      await stream(path(), (name, data) => { wait = PAUSE_MIN_MS; onEvent(name, data); }, signal, silenceMax);
       if (!signal.aborted) onTrouble("the stream ended");
     } catch (error) {
       if (signal.aborted) return;

@@ -1,8 +1,9 @@
 //! `/console`: the cluster as a page, from this program alone. Everything that it shows comes from `/admin/v1`.
 //!
-//! - `page.html`, `page.css`: the frame and how all of it looks
+//! - `page.html`, `page.css`, `views.css`: the frame and how all of it looks
 //! - `main.js`: which view is shown, keys, who is logged in
-//! - `api.js`: requests and streams; `dom.js`, `format.js`, `dialog.js`, `table.js`: what views are made of
+//! - `api.js`: requests and streams
+//! - `dom.js`, `format.js`, `dialog.js`, `table.js`, `value.js`: what views are made of
 //! - a file for each view
 
 use axum::Router;
@@ -31,6 +32,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/format.js", SCRIPT, include_str!("format.js")),
     ("/console/dialog.js", SCRIPT, include_str!("dialog.js")),
     ("/console/table.js", SCRIPT, include_str!("table.js")),
+    ("/console/value.js", SCRIPT, include_str!("value.js")),
     ("/console/overview.js", SCRIPT, include_str!("overview.js")),
     ("/console/nodes.js", SCRIPT, include_str!("nodes.js")),
     ("/console/shards.js", SCRIPT, include_str!("shards.js")),
