@@ -172,6 +172,7 @@ fn banner(first: &LocalNode, others: &[DevNode], wanted: &Wanted) {
     println!("  read it    {api}/docs");
     println!("  OpenAPI    {api}/openapi.json");
     println!("  admin      {}", first.admin);
+    println!("  console    {}/console", first.admin);
     println!("  data       {} (the admin token is in dev.json)", wanted.data.display());
     for node in others {
         println!("  {}     {} (process {})", node.local.name, node.local.api, node.local.pid);

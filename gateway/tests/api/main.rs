@@ -10,6 +10,7 @@
 //! - `staff`: catalogue and stock
 //! - `locations`: places of stores, zones, terms, riders
 //! - `live`: updates as they happen
+//! - `console`: who is let in to the admin listener, and its page
 //! - `dead_letters`: events that could not be processed
 //! - `operation`: health, documents, limits, draining
 //! - `sharing`: what several gateways share, with and without Redis
@@ -18,6 +19,7 @@
 mod access;
 mod analytics;
 mod bad_input;
+mod console;
 mod dead_letters;
 mod erasure;
 mod inspect;

@@ -46,10 +46,11 @@ function page(state, changed) {
 }
 
 function figure([member, title, show], state, end, changed) {
-  const most = niceMost(Math.max(...state.items.flatMap(({ points }) => points.map((point) => point[member])), 0));
+  const unit = show === bytes ? 1024 * 1024 : 1;
+  const most = unit * niceMost(Math.max(...state.items.flatMap(({ points }) => points.map((point) => point[member])), 0) / unit);
   const begin = end - SPAN_MS;
   const x = (at) => ((at - begin) / SPAN_MS) * WIDTH;
-  const y = (value) => HEIGHT - (value / most) * (HEIGHT - 6);
+  const y = (value) => HEIGHT - 1 - (value / most) * (HEIGHT - 16);
   const now = state.items.map(({ node, points }, index) => {
     const point = state.at === null ? points.at(-1) : nearest(points, state.at);
     return el("span", { "data-key": node }, el("i", { class: `swatch series-${index % SERIES}`, title: nodeName(node) }), " ", point ? show(point[member]) : "–");

@@ -85,8 +85,10 @@ function open() {
   trouble = "";
   document.title = `${title} – Nakku console`;
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
   const body = el("div", { class: `view ${name}` });
   place.replaceChildren(el("h1", {}, title), body);

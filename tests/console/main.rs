@@ -1,0 +1,179 @@
+//! The web console in a real browser, on a real cluster of three processes: every view is opened, an entity is
+//! passivated, a shard is moved, a node is killed and seen to go. Pictures are kept under `target/console`.
+//!
+//! - `browser`: a headless Chromium
+//! - `dev`: the cluster
+
+mod browser;
+mod dev;
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use self::browser::Browser;
+use self::dev::Dev;
+
+/// An account of the demo shop.
+const ADMIN: (&str, &str) = ("admin@nakku.example", "nakku-demo");
+/// Name and what is there once it shows something.
+const VIEWS: [(&str, &str); 11] = [
+    ("overview", ".box .cell"),
+    ("nodes", "td [aria-label^='Drain']"),
+    ("shards", "td [aria-label^='Move']"),
+    ("types", "tbody tr"),
+    ("top", "tbody tr, .empty"),
+    ("entity", "input[name=kind]"),
+    ("tail", "tbody tr"),
+    ("tree", ".branch"),
+    ("moves", "tbody tr"),
+    ("graphs", "path.line[d^=M]"),
+    ("letters", "tbody tr, .empty"),
+];
+/// Widths of a desk's screen and of a phone's.
+const SIZES: [(&str, u32, u32); 2] = [("1280", 1280, 860), ("390", 390, 844)];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_view_shows_a_living_cluster_and_what_is_done_is_seen() {
+    let mut dev = Dev::start().await;
+    let mut browser = Browser::start().await;
+    let console = format!("{}/console", dev.admin());
+    browser.look_like(1280, 860, "light").await;
+    browser.open(&console).await;
+    log_in(&mut browser).await;
+
+    for (name, shows) in VIEWS {
+        dev.order();
+        browser.evaluate(&format!("location.hash = '#/{name}'")).await;
+        browser.until(name, &format!("document.querySelector('.view.{name}')?.querySelector({})", json!(shows))).await;
+        for colours in ["light", "dark"] {
+            for (size, width, height) in SIZES {
+                browser.look_like(width, height, colours).await;
+                // The console redraws graphs and trees by itself; the next frame has the new size.
+                browser.evaluate("new Promise(requestAnimationFrame)").await;
+                let spills = browser.evaluate("document.documentElement.scrollWidth - innerWidth").await;
+                assert!(spills.as_i64().unwrap_or(0) <= 0, "{name} is {spills} px wider than {width}");
+                browser.keep_picture(&picture(&format!("{name}-{size}-{colours}"))).await;
+            }
+        }
+        browser.look_like(1280, 860, "light").await;
+    }
+    nameless_controls(&mut browser).await;
+
+    browser.evaluate("document.activeElement.blur()").await;
+    browser.press("?").await;
+    browser.until("help opens by its key", "document.querySelector('dialog[open] kbd')").await;
+    browser.evaluate("document.querySelector('dialog').close()").await;
+    browser.press("o").await;
+    browser.until("a key opens a view", "document.querySelector('.view.overview .box')").await;
+
+    passivate(&mut dev, &mut browser).await;
+    move_shard(&mut browser).await;
+    kill(&dev, &mut browser).await;
+
+    let elsewhere: Vec<&String> = browser.asked.iter().filter(|url| !url.starts_with(&dev.admin())).collect();
+    assert!(elsewhere.iter().all(|url| *url == "about:blank"), "asked elsewhere: {elsewhere:?}");
+    assert!(browser.complaints.is_empty(), "the browser complained: {:#?}", browser.complaints);
+}
+
+async fn log_in(browser: &mut Browser) {
+    browser.until("the form is there", "document.querySelector('.log-in input[name=email]')").await;
+    browser.keep_picture(&picture("log-in")).await;
+    browser
+        .evaluate(&format!(
+            "(() => {{ const form = document.querySelector('.log-in form');
+               form.elements.email.value = {}; form.elements.password.value = {}; form.requestSubmit(); }})()",
+            json!(ADMIN.0),
+            json!(ADMIN.1)
+        ))
+        .await;
+    browser
+        .until(
+            "somebody is logged in",
+            &format!("document.querySelector('#operator').textContent === {}", json!(ADMIN.0)),
+        )
+        .await;
+    let hidden = browser.evaluate("document.cookie").await;
+    assert_eq!(hidden, "", "scripts don't see the cookie");
+}
+
+/// Fills in the dialog that is open, and confirms it.
+async fn give_reason(browser: &mut Browser, choose: &str) {
+    browser.until("a reason is asked for", "document.querySelector('dialog[open] input[name=reason]')").await;
+    browser.keep_picture(&picture("reason")).await;
+    let fill = "(() => { const form = document.querySelector('dialog form'); form.elements.reason.value = 'a test of the console';";
+    browser.evaluate(&format!("{fill} {choose}; form.requestSubmit(form.querySelector('.strong')); }})()")).await;
+    browser.until("it is closed", "!document.querySelector('dialog')").await;
+}
+
+async fn passivate(dev: &mut Dev, browser: &mut Browser) {
+    let user = dev.customer().await;
+    browser.evaluate(&format!("location.hash = '#/entity/user.user/{user}'")).await;
+    let presence = |what: &str| format!("document.querySelector('.facts-list .badge')?.textContent === '{what}'");
+    browser.until("it is loaded", &presence("loaded")).await;
+    browser.until("its history is shown", "document.querySelector('.history li')").await;
+    let shown = browser.evaluate("document.body.innerText").await;
+    assert!(!shown.as_str().unwrap().contains("Asha Rao"), "personal data is masked");
+    browser.evaluate("document.querySelector('.history li summary').click()").await;
+    for (size, width, height) in SIZES {
+        browser.look_like(width, height, "light").await;
+        browser.keep_picture(&picture(&format!("one-entity-{size}"))).await;
+    }
+    browser.look_like(1280, 860, "light").await;
+    browser.evaluate("document.querySelector('.masked-note button').click()").await;
+    give_reason(browser, "").await;
+    browser.until("it is shown for a reason", "document.body.innerText.includes('Asha Rao')").await;
+    browser.evaluate("document.querySelector('[data-act=passivate]').click()").await;
+    give_reason(browser, "").await;
+    browser.until("it is passivated", &presence("passivated")).await;
+    let seen = dev.get(&format!("/entities/user.user/{user}")).await;
+    assert_eq!(seen["presence"], "passivated", "{seen}");
+}
+
+async fn move_shard(browser: &mut Browser) {
+    browser.evaluate("location.hash = '#/shards?service=cart'").await;
+    let row = "document.querySelector('tr[data-key=\"cart/0\"]')";
+    browser.until("the shard is listed", row).await;
+    let from = browser.evaluate(&format!("{row}.querySelector('[data-name=Node]').textContent")).await;
+    browser.evaluate(&format!("{row}.querySelector('[aria-label^=Move]').click()")).await;
+    browser.until("nodes can be chosen", "document.querySelector('dialog select option')").await;
+    let to = browser.evaluate("document.querySelector('dialog select').value").await;
+    assert_ne!(from, to);
+    give_reason(browser, "").await;
+    let there = format!("{row}?.querySelector('[data-name=Node]').textContent === {to}");
+    browser.until("it has moved", &there).await;
+    browser.keep_picture(&picture("moved")).await;
+    browser.evaluate("location.hash = '#/overview'").await;
+    let cell = format!("document.querySelector('[data-node={to}] [data-key=\"cart/0\"].pinned')");
+    browser.until("the picture has it there", &cell).await;
+}
+
+/// The next thing to happen to the cluster is seen without a request of the reader's.
+async fn kill(dev: &Dev, browser: &mut Browser) {
+    browser.until("three nodes are shown", "document.querySelectorAll('.box:not(.silent)').length === 3").await;
+    dev.kill("node-3");
+    browser
+        .until("it is seen to be silent or gone", "!document.querySelector('.box[data-node=node-3]:not(.silent)')")
+        .await;
+    browser.keep_picture(&picture("killed")).await;
+    let gone = "!document.querySelector('.box[data-node=node-3]') && !document.querySelector('.cell[data-key].lost')";
+    browser.until("the others have its shards", gone).await;
+    browser.until("it is live", "document.querySelector('#freshness').textContent === 'Live'").await;
+    browser.keep_picture(&picture("gone")).await;
+}
+
+/// What can be pressed or filled in has a name for those who don't see it.
+async fn nameless_controls(browser: &mut Browser) {
+    let tree = browser.call("Accessibility.getFullAXTree", json!({})).await;
+    let controls = ["button", "link", "textbox", "combobox"];
+    for node in tree["nodes"].as_array().expect("nodes") {
+        if node["ignored"] == false && controls.iter().any(|role| node["role"]["value"] == *role) {
+            assert_ne!(node["name"]["value"], "", "a control without a name: {node}");
+        }
+    }
+}
+
+fn picture(name: &str) -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    target.parent().expect("the target folder").join("console").join(format!("{name}.png"))
+}
