@@ -165,6 +165,10 @@ fn a_node_wants_real_secrets_and_protected_links() {
     let absent = ("NAKKU_LINKS_TLS_CERT", "/nowhere/node.pem");
     assert!(told(&[cookie, secret, token, absent]).contains("there is no such file"));
     assert_eq!(told(&[cookie, secret, token, ("NAKKU_LINKS_TLS", "off")]), "fit");
+    let open = ("NAKKU_LISTEN_ADMIN", "0.0.0.0:7947");
+    assert!(told(&[cookie, secret, token, open]).contains("admin.behind_tls"));
+    let off = ("NAKKU_LINKS_TLS", "off");
+    assert_eq!(told(&[cookie, secret, token, off, open, ("NAKKU_ADMIN_BEHIND_TLS", "true")]), "fit");
     let renew = ("NAKKU_CLUSTER_RENEW_MS", "1000");
     assert!(told(&[cookie, secret, token, renew]).contains("must outlast 4 renewals"));
 }

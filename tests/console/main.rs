@@ -74,6 +74,8 @@ async fn every_view_shows_a_living_cluster_and_what_is_done_is_seen() {
     let elsewhere: Vec<&String> = browser.asked.iter().filter(|url| !url.starts_with(&dev.admin())).collect();
     assert!(elsewhere.iter().all(|url| *url == "about:blank"), "asked elsewhere: {elsewhere:?}");
     assert!(browser.complaints.is_empty(), "the browser complained: {:#?}", browser.complaints);
+    go_stale_and_recover(&mut browser).await;
+    log_out(&mut browser).await;
 }
 
 async fn log_in(browser: &mut Browser) {
@@ -160,6 +162,25 @@ async fn kill(dev: &Dev, browser: &mut Browser) {
     browser.until("the others have its shards", gone).await;
     browser.until("it is live", "document.querySelector('#freshness').textContent === 'Live'").await;
     browser.keep_picture(&picture("gone")).await;
+}
+
+/// What is shown is called old when nothing comes any more, until something does.
+async fn go_stale_and_recover(browser: &mut Browser) {
+    let network =
+        |offline| json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    browser.call("Network.emulateNetworkConditions", network(true)).await;
+    let stale = "document.querySelector('#freshness').textContent.startsWith('Stale since')";
+    browser.until("it says that it is stale", stale).await;
+    browser.keep_picture(&picture("stale")).await;
+    browser.call("Network.emulateNetworkConditions", network(false)).await;
+    browser.until("it is live again", "document.querySelector('#freshness').textContent === 'Live'").await;
+}
+
+async fn log_out(browser: &mut Browser) {
+    browser.evaluate("document.querySelector('#log-out').click()").await;
+    browser.until("the form is back", "document.querySelector('.log-in input[name=email]')").await;
+    let who = browser.evaluate("fetch('/admin/v1/session').then((answer) => answer.json())").await;
+    assert_eq!(who["operator"], serde_json::Value::Null);
 }
 
 /// What can be pressed or filled in has a name for those who don't see it.
