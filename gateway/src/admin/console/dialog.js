@@ -5,7 +5,7 @@ import { el, render } from "./dom.js";
 const REASON_MAX = 200;
 const NOTICE_MS = 6_000;
 
-// A modal dialog; resolves to what `read` makes of it, or to null when it was left.
+// A modal dialog; resolves to what `read` makes of it, or to null when it was left. Enter confirms, Escape leaves.
 function ask(title, content, buttons, read) {
   return new Promise((resolve) => {
     const form = el("form", { method: "dialog" }, el("h2", {}, title), content, el("p", { class: "buttons" }, buttons));
@@ -13,9 +13,8 @@ function ask(title, content, buttons, read) {
     const before = document.activeElement;
     form.onsubmit = (event) => {
       event.preventDefault();
-      const leaves = event.submitter?.value === "cancel";
       dialog.close();
-      resolve(leaves ? null : read(form));
+      resolve(read(form));
     };
     dialog.onclose = () => {
       dialog.remove();
@@ -27,7 +26,7 @@ function ask(title, content, buttons, read) {
   });
 }
 
-const cancel = () => el("button", { value: "cancel", formnovalidate: true }, "Cancel");
+const cancel = () => el("button", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel");
 
 // Asks why, and for what else is wanted: `fields` are { name, label, options } for choices.
 export function askReason(title, explanation, confirm, fields = []) {
@@ -41,7 +40,7 @@ export function askReason(title, explanation, confirm, fields = []) {
 }
 
 export function show(title, ...content) {
-  return ask(title, content, [el("button", { value: "cancel", class: "strong", autofocus: true }, "Close")], () => null);
+  return ask(title, content, [el("button", { class: "strong", autofocus: true }, "Close")], () => null);
 }
 
 const notices = [];
