@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{analytics, asyncapi, dead_letters, metrics, openapi, order, status, user, webhooks};
+use super::{analytics, asyncapi, dead_letters, inspect, metrics, openapi, order, status, user, webhooks};
 use crate::dev;
 use crate::settings::Sources;
 
@@ -48,6 +48,9 @@ pub enum Command {
     Health(status::Health),
     /// Print nodes, services, shards and what needs looking at
     Status(status::Status),
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the help of each is its own")]
+    Inspect(inspect::Inspect),
     /// Print the OpenAPI document of the HTTP API
     Openapi(openapi::Openapi),
     /// Print the AsyncAPI document of the events

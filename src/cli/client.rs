@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde_json::Value;
 
 use super::outcome::Wrong;
@@ -169,8 +169,30 @@ impl Client {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|error| self.unanswered(&method, path, &error))?;
+        self.whole(&method, path, response, started).await
+    }
+
+    /// Asks for a stream, which must be granted, and gives back what there is to read.
+    ///
+    /// # Errors
+    /// When there was no answer, or one that is not 2xx.
+    pub async fn stream(&self, path: &str, longest: Duration) -> Result<Response, Wrong> {
+        let started = Instant::now();
+        let mut request = self.http.get(format!("{}{path}", self.endpoint)).timeout(longest);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.map_err(|error| self.unanswered(&Method::GET, path, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let answer = self.whole(&Method::GET, path, response, started).await?;
+        Err(answer.refused(&format!("GET {path}")))
+    }
+
+    async fn whole(&self, method: &Method, path: &str, response: Response, started: Instant) -> Result<Answer, Wrong> {
         let status = response.status().as_u16();
-        let text = response.text().await.map_err(|error| self.unanswered(&method, path, &error))?;
+        let text = response.text().await.map_err(|error| self.unanswered(method, path, &error))?;
         let body = match serde_json::from_str(&text) {
             Ok(json) => json,
             Err(_) if text.is_empty() => Value::Null,
@@ -209,9 +231,10 @@ impl Answer {
     /// # Errors
     /// What the problem document says, after what was asked.
     pub fn succeeded(self, asked: &str) -> Result<Value, Wrong> {
-        if self.is_success() {
-            return Ok(self.body);
-        }
+        if self.is_success() { Ok(self.body) } else { Err(self.refused(asked)) }
+    }
+
+    fn refused(&self, asked: &str) -> Wrong {
         let said = self.problem();
         let hint = match self.status {
             401 => "; give a valid token by --token",
@@ -219,7 +242,7 @@ impl Answer {
             429 | 503 => "; try again in a moment",
             _ => "",
         };
-        Err(Wrong::Failed(format!("{asked} answered {} {said}{hint}", self.status)))
+        Wrong::Failed(format!("{asked} answered {} {said}{hint}", self.status))
     }
 
     /// What a problem document says, in one line.

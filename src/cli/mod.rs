@@ -4,6 +4,7 @@
 //! - [`outcome`]: exit codes and the one line that says what is wrong
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
+//! - [`inspect`]: looks into nodes, shards and entities, and acts on them
 //! - [`analytics`], [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`], [`webhooks`]: one command each (`status` also holds `health`)
 
 pub mod analytics;
@@ -12,6 +13,7 @@ pub mod asyncapi;
 pub mod client;
 mod config;
 pub mod dead_letters;
+pub mod inspect;
 mod metrics;
 mod migrate;
 pub mod openapi;
@@ -37,6 +39,7 @@ use outcome::{Done, Wrong};
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
+    inspect::completion::answer();
     match perform(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => wrong.report(),
@@ -71,6 +74,7 @@ fn perform(command: Command) -> Done {
         Command::User(arguments) => client()?.block_on(user::run(&arguments)),
         Command::Health(arguments) => client()?.block_on(status::health(&arguments)),
         Command::Status(arguments) => client()?.block_on(status::status(&arguments)),
+        Command::Inspect(command) => client()?.block_on(inspect::run(&command)),
     }
 }
 
