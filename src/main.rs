@@ -5,6 +5,7 @@
 //! - [`node`]: `nakku node`, from its start to its drain
 //! - [`dev`]: `nakku dev`, a whole cluster on one machine
 //! - [`cli`]: every command, and the client side of it
+//! - [`tui`]: `nakku tui`, the cluster in a terminal
 //! - [`telemetry`]: log lines and traces
 //! - [`mail`], [`webhooks`]: what carries e-mails, and events to integrators
 //! - [`ports`]: whether this node can listen where it was told to
@@ -17,6 +18,7 @@ mod node;
 mod ports;
 mod settings;
 mod telemetry;
+mod tui;
 mod webhooks;
 
 use std::process::ExitCode;

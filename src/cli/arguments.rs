@@ -51,6 +51,8 @@ pub enum Command {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the help of each is its own")]
     Inspect(inspect::Inspect),
+    /// Look at the cluster in the terminal, live, and act on it
+    Tui(crate::tui::run::Tui),
     /// Print the OpenAPI document of the HTTP API
     Openapi(openapi::Openapi),
     /// Print the AsyncAPI document of the events

@@ -111,7 +111,7 @@ impl Listener {
 }
 
 /// Endpoint and token of the admin API, when file or environment set the token.
-fn admin_of_settings() -> Option<(String, String)> {
+pub fn admin_of_settings() -> Option<(String, String)> {
     let settings = Sources::here(None, Vec::new()).load().ok()?.settings;
     let token = settings.auth.admin_token.clone();
     (!token.is_empty()).then(|| (compose::base_url(settings.listen.admin), token))

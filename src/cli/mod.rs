@@ -73,6 +73,7 @@ fn perform(command: Command) -> Done {
         Command::Webhooks(command) => client()?.block_on(webhooks::run(&command)),
         Command::User(arguments) => client()?.block_on(user::run(&arguments)),
         Command::Health(arguments) => client()?.block_on(status::health(&arguments)),
+        Command::Tui(arguments) => client()?.block_on(crate::tui::run::run(&arguments)),
         Command::Status(arguments) => client()?.block_on(status::status(&arguments)),
         Command::Inspect(command) => client()?.block_on(inspect::run(&command)),
     }

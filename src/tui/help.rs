@@ -1,0 +1,33 @@
+//! What the keys do.
+
+/// Keys and what they do; two columns on the screen.
+pub const KEYS: [(&str, &str); 28] = [
+    ("1 … 7, Tab", "another view"),
+    ("↑ ↓ j k", "row by row"),
+    ("PgUp PgDn", "screen by screen"),
+    ("g G", "first, last row"),
+    ("Enter", "into the row"),
+    ("Esc, Backspace", "back"),
+    ("← → h l", "panels of an entity"),
+    ("[ ]", "older, newer history"),
+    ("s", "sort by the next column"),
+    ("S", "the other way round"),
+    ("/", "only rows that contain"),
+    (": e", "open an entity"),
+    ("b", "top: by what"),
+    ("t", "top of this kind"),
+    ("f", "follow live"),
+    ("Space", "pause"),
+    ("r", "refresh now"),
+    ("? q", "help, quit"),
+    ("", ""),
+    ("", ""),
+    ("with a reason", ""),
+    ("", ""),
+    ("p", "passivate entity"),
+    ("x", "restart entity"),
+    ("u", "release from quarantine"),
+    ("m", "move shard"),
+    ("d", "drain node"),
+    ("D", "undrain node"),
+];
