@@ -130,7 +130,8 @@ fn above(buffer: &mut Buffer, area: Rect, page: &Page, now_at_ms: i64, mut top: 
     if !page.panels().is_empty() {
         let mut x = 1;
         for (index, panel) in page.panels().iter().enumerate() {
-            let style = if index == page.panel { Style::new().add_modifier(Modifier::UNDERLINED) } else { Tone::Faint.style() };
+            let style =
+                if index == page.panel { Style::new().add_modifier(Modifier::UNDERLINED) } else { Tone::Faint.style() };
             x = put(buffer, area, x, top, panel, style) + 2;
         }
         put(buffer, area, x, top, "← →", Tone::Faint.style());
@@ -274,7 +275,9 @@ fn hints(state: &State) -> &'static str {
         Place::Types => "Enter commands  t top of it  f follow  s sort  / filter  Space pause  q quit",
         Place::Commands { .. } => "Enter top of it  f follow  s sort  / filter  Esc back  q quit",
         Place::Top { .. } => "Enter entity  b by what  p passivate  f follow  s sort  / filter  q quit",
-        Place::Entity { version: None, .. } => "Enter as of  ←→ panels  [ ] older/newer  p passivate  x restart  f follow  Esc",
+        Place::Entity { version: None, .. } => {
+            "Enter as of  ←→ panels  [ ] older/newer  p passivate  x restart  f follow  Esc"
+        }
         Place::Entity { .. } => "←→ panels  / filter  Esc back  q quit",
         Place::NoEntity => "e open an entity  q quit",
         Place::Tail(_) => "Enter entity  p passivate  / filter  Space pause  Esc back  q quit",

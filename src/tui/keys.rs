@@ -43,7 +43,7 @@ fn browse(state: &mut State, code: KeyCode) {
         KeyCode::PageDown => state.page_mut().go(SCREEN_ROWS, now_at_ms),
         KeyCode::PageUp => state.page_mut().go(-SCREEN_ROWS, now_at_ms),
         KeyCode::End | KeyCode::Char('G') => state.page_mut().go(isize::MAX, now_at_ms),
-        KeyCode::Home | KeyCode::Char('g') => state.page_mut().to_first(),
+        KeyCode::Home | KeyCode::Char('g') => state.page_mut().go_first(),
         KeyCode::Right | KeyCode::Char('l') => panel(state, 1),
         KeyCode::Left | KeyCode::Char('h') => panel(state, -1),
         KeyCode::Enter => enter(state),
@@ -87,7 +87,7 @@ fn panel(state: &mut State, step: isize) {
         let next = (isize::try_from(page.panel).unwrap_or(0) + step).rem_euclid(count);
         page.panel = usize::try_from(next).unwrap_or(0);
         page.sort = None;
-        page.to_first();
+        page.go_first();
     }
 }
 
@@ -97,7 +97,7 @@ fn sort(state: &mut State) {
     let page = state.page_mut();
     let next = page.sort.map_or(0, |sort| sort.column + 1);
     page.sort = (next < columns).then_some(Sort { column: next, reverse: false });
-    page.to_first();
+    page.go_first();
 }
 
 fn reverse(state: &mut State) {
@@ -107,7 +107,7 @@ fn reverse(state: &mut State) {
         Some(sort) => Some(Sort { reverse: !sort.reverse, ..sort }),
         None => (columns > 0).then_some(Sort { column: 0, reverse: true }),
     };
-    page.to_first();
+    page.go_first();
 }
 
 fn pause(state: &mut State) {
@@ -122,7 +122,7 @@ fn by(state: &mut State) {
         let page = state.page_mut();
         page.place = Place::Top { by: by_next(by), kind };
         page.content = None;
-        page.to_first();
+        page.go_first();
         state.arrive();
     }
 }
@@ -146,7 +146,7 @@ fn window(state: &mut State, older: bool) {
     let page = state.page_mut();
     if matches!(page.place, Place::Entity { version: None, .. }) {
         page.back = if older { page.back.saturating_add(1) } else { page.back.saturating_sub(1) };
-        page.to_first();
+        page.go_first();
         state.ask_at_once();
     }
 }

@@ -33,3 +33,11 @@ mod table;
 mod terminal;
 mod update;
 
+#[cfg(test)]
+mod draw_tests;
+#[cfg(test)]
+mod fetch_tests;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod update_tests;

@@ -95,7 +95,7 @@ impl Page {
     }
 
     /// Back to the first row.
-    pub fn to_first(&mut self) {
+    pub fn go_first(&mut self) {
         (self.cursor, self.selected) = (0, None);
     }
 

@@ -194,9 +194,7 @@ impl Place {
             Self::Types | Self::Commands { .. } => Some(Ask::Types),
             Self::Top { by, .. } => Some(Ask::Top(*by)),
             Self::Moves { .. } => Some(Ask::Moves),
-            Self::Entity { entity, version } => {
-                Some(Ask::Entity { entity: entity.clone(), version: *version, back })
-            }
+            Self::Entity { entity, version } => Some(Ask::Entity { entity: entity.clone(), version: *version, back }),
             Self::NoEntity | Self::Tail(_) => None,
         }
     }

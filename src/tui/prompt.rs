@@ -84,7 +84,7 @@ fn typed(state: &mut State, question: Question, mut text: String, key: KeyEvent)
         // Rows go while one types.
         let page = state.page_mut();
         page.filter.clone_from(&text);
-        page.to_first();
+        page.go_first();
     }
     state.mode = Mode::Prompt { question, text };
 }

@@ -69,7 +69,10 @@ pub async fn run(arguments: &Tui) -> Done {
     let (events, mut happened) = mpsc::channel(QUEUE);
     let asker = Asker::new(endpoints, &token, events.clone()).map_err(Wrong::failed)?;
     // What can't work is told where it can be read.
-    asker.look(&Ask::Nodes).await.map_err(|trouble| Wrong::Failed(format!("{trouble}; is it --endpoint and --token?")))?;
+    asker
+        .look(&Ask::Nodes)
+        .await
+        .map_err(|trouble| Wrong::Failed(format!("{trouble}; is it --endpoint and --token?")))?;
 
     let mut stops = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(terminate), Ok(interrupt), Ok(hangup)] = &mut stops else {

@@ -181,7 +181,8 @@ impl Table {
         let total = |widths: &mut dyn Iterator<Item = usize>| widths.map(|width| width + GAP).sum::<usize>();
         while total(&mut fitted.iter().map(least)) > width + GAP {
             let spare = |(index, _): &(usize, usize)| self.columns[*index].spare;
-            let Some(goes) = (0..fitted.len()).filter(|at| spare(&fitted[*at]) > 0).max_by_key(|at| spare(&fitted[*at]))
+            let Some(goes) =
+                (0..fitted.len()).filter(|at| spare(&fitted[*at]) > 0).max_by_key(|at| spare(&fitted[*at]))
             else {
                 break;
             };

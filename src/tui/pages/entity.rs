@@ -41,7 +41,8 @@ pub fn facts(looked: &Looked, now_at_ms: i64) -> Vec<Vec<(String, Tone)>> {
         _ => Tone::Plain,
     };
     let plain = |text: String| (text, Tone::Plain);
-    let mut first = vec![(report.presence.clone(), tone), plain(format!("on {} in shard {}", report.node, report.shard))];
+    let mut first =
+        vec![(report.presence.clone(), tone), plain(format!("on {} in shard {}", report.node, report.shard))];
     if let Some(loaded) = report.loaded_s {
         first.push(plain(format!("in memory for {}", format::seconds(loaded))));
     }
