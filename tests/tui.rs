@@ -1,0 +1,237 @@
+//! `nakku tui` in a real terminal, on a real cluster: keys are sent, the screen is read.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Five times what three nodes take to start on a busy machine.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Five times what the screen takes to show what it was asked for; a node that is killed takes longest.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A cluster of `nakku dev` in a folder of its own.
+struct Dev {
+    folder: PathBuf,
+    process: Child,
+}
+
+/// A terminal of 80 by 24.
+struct Terminal {
+    socket: String,
+}
+
+fn free_port() -> u16 {
+    let candidates = std::iter::repeat_with(|| rand::random_range(10_000..30_000));
+    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
+impl Dev {
+    fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("nakku-tui-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let log = std::fs::File::create(folder.join("dev.log")).expect("a log file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nakku"));
+        command.args(["dev", "--nodes", "3", "--port", &free_port().to_string(), "--data"]).arg(&folder);
+        let ports =
+            ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location"];
+        let ports =
+            ports.iter().chain([&"analytics"]).map(|service| format!("service_ports.{service}={}", free_port()));
+        let listeners = ["admin", "links"].map(|listener| format!("listen.{listener}=127.0.0.1:{}", free_port()));
+        for setting in ports.chain(listeners) {
+            command.args(["--set", &setting]);
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
+        Self { process: command.spawn().expect("the program starts"), folder }
+    }
+
+    /// Its nodes, once all three are there.
+    fn nodes(&mut self) -> Vec<Value> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let local = std::fs::read(self.folder.join("dev.json")).unwrap_or_default();
+            let local: Value = serde_json::from_slice(&local).unwrap_or_default();
+            if let Some(nodes) = local["nodes"].as_array()
+                && nodes.len() == 3
+            {
+                return nodes.clone();
+            }
+            let ended = self.process.try_wait().expect("it is our child");
+            let log = || std::fs::read_to_string(self.folder.join("dev.log")).unwrap_or_default();
+            assert!(ended.is_none() && Instant::now() < deadline, "the dev has not started: {}", log());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let local = std::fs::read(self.folder.join("dev.json")).unwrap_or_default();
+        let local: Value = serde_json::from_slice(&local).unwrap_or_default();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        // The others go on without the first, which has them in its list.
+        for node in local["nodes"].as_array().into_iter().flatten().skip(1) {
+            kill(node);
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// SIGKILL.
+fn kill(node: &Value) {
+    let pid = node["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let _ = kill_process(pid.expect("a node has a process"), Signal::KILL);
+}
+
+impl Terminal {
+    fn start() -> Self {
+        let terminal = Self { socket: format!("nakku-{:016x}", rand::random::<u64>()) };
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "env", "PS1=shell> ", "sh"]);
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.args(["-u", "-L", &self.socket]).args(arguments);
+        let output = command.output().expect("tmux is installed (deploy/servers/run install)");
+        assert!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Types text as it is.
+    fn types(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Presses one key by its name.
+    fn presses(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until the screen shows all of this, and gives it.
+    #[track_caller]
+    fn shows(&self, texts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if texts.iter().all(|text| screen.contains(text)) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "{texts:?} is not on the screen:\n{screen}");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
+    }
+}
+
+#[test]
+fn every_view_is_opened_an_entity_passivated_and_a_dead_node_survived() {
+    let mut dev = Dev::start();
+    let nodes = dev.nodes();
+    let admin = |node: usize| nodes[node]["admin"].as_str().expect("a node has an admin API").to_owned();
+    let terminal = Terminal::start();
+    terminal.shows(&["shell>"]);
+    let program = env!("CARGO_BIN_EXE_nakku");
+    // The second one first: it is a process of its own that can be killed.
+    let token = std::fs::read(dev.folder.join("dev.json")).expect("the dev has told of itself");
+    let token: Value = serde_json::from_slice(&token).expect("as JSON");
+    let token = token["admin_token"].as_str().expect("a token").to_owned();
+    terminal.types(&format!(
+        "clear; NAKKU_TOKEN={token} {program} tui --endpoint {} --endpoint {} --endpoint {}\n",
+        admin(1),
+        admin(2),
+        admin(0)
+    ));
+
+    terminal.shows(&["1 nodes", "node-1@1", "node-2@1", "node-3@1", "live", &admin(1)]);
+    terminal.presses("Enter");
+    terminal.shows(&["nodes › shards of node-1", "commands/s", "node-1@1"]);
+    terminal.presses("Escape");
+    terminal.types("2");
+    terminal.shows(&["shards", "node-2@1", "live"]);
+    terminal.types("7");
+    terminal.shows(&["moves", "opened", "order/"]);
+    terminal.types("?");
+    terminal.shows(&["undrain node", "any key goes back"]);
+    terminal.presses("Escape");
+    terminal.types("6");
+    terminal.shows(&["live tail"]);
+    let mut order = Command::new(program);
+    order.args(["order", "--data"]).arg(&dev.folder).stdin(Stdio::null()).stdout(Stdio::null());
+    assert!(order.status().expect("the program starts").success(), "an order goes through");
+    terminal.shows(&["live tail", "accepted", "order.order/"]);
+    terminal.types("3");
+    terminal.shows(&["user.user", "product.product", "live"]);
+    terminal.types("/user.user");
+    terminal.presses("Enter");
+    terminal.shows(&["/user.user"]);
+    terminal.presses("Enter");
+    terminal.shows(&["commands of user.user", "node-"]);
+    terminal.types("4");
+    terminal.shows(&["top by messages", "commands/s"]);
+    terminal.types("bbb");
+    terminal.shows(&["top by state", "product.product/"]);
+    terminal.types("/product.product/");
+    terminal.presses("Enter");
+    terminal.presses("Enter");
+    let entity = terminal.shows(&["top by state › product.product/", "version ", "history"]);
+    assert!(entity.contains("loaded"), "{entity}");
+    terminal.presses("Enter");
+    terminal.shows(&["as of version ", "past"]);
+    terminal.presses("Escape");
+    terminal.types("p");
+    terminal.shows(&["passivate product.product/", "reason:"]);
+    terminal.types("a test");
+    terminal.presses("Enter");
+    terminal.shows(&["y/n"]);
+    terminal.types("y");
+    terminal.shows(&[": done", "passivated"]);
+
+    terminal.types("1");
+    terminal.shows(&["live", &admin(1)]);
+    kill(&nodes[1]);
+    terminal.shows(&[&format!("asking {}", admin(2)), "live"]);
+    // Silent at first, down later, and then no member any more: what is told in between depends on the moment.
+    terminal.shows(&["node-1@1", "node-3@1"]);
+
+    terminal.types("q");
+    terminal.shows(&["shell>"]);
+    terminal.types("clear; stty -a | tr ' ' '\\n' | grep -x -e icanon -e echo | paste -s -d + -\n");
+    terminal.shows(&["icanon+echo"]);
+    assert_eq!(terminal.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_and_no_cluster_is_told_without_one() {
+    let terminal = Terminal::start();
+    terminal.shows(&["shell>"]);
+    let program = env!("CARGO_BIN_EXE_nakku");
+    let nobody = free_port();
+    terminal.types(&format!("clear; {program} tui --token t --endpoint http://127.0.0.1:{nobody}\n"));
+    terminal.shows(&["nakku: http://127.0.0.1:", "does not answer", "--endpoint", "shell>"]);
+
+    let mut dev = Dev::start();
+    dev.nodes();
+    let pid = dev.folder.join("tui.pid");
+    let command = format!("echo $$ >{}; exec {program} tui --data {}", pid.display(), dev.folder.display());
+    terminal.types(&format!("clear; sh -c '{command}'; echo it gave $?\n"));
+    terminal.shows(&["1 nodes", "node-3@1", "live"]);
+    let pid = std::fs::read_to_string(pid).expect("the shell wrote it").trim().parse().expect("a process id");
+    kill_process(Pid::from_raw(pid).expect("a process"), Signal::TERM).expect("it lives");
+    terminal.shows(&["it gave 0", "shell>"]);
+    assert_eq!(terminal.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
+}
