@@ -67,6 +67,22 @@ pub struct OneNode {
     pub node: String,
 }
 
+/// `nakku log-level`.
+#[derive(Debug, Args)]
+pub struct LogLevel {
+    /// Whom to ask, and why
+    #[command(flatten)]
+    pub because: Because,
+    /// The node
+    #[arg(add = ArgValueCompleter::new(completion::nodes))]
+    pub node: String,
+    /// What it logs, such as debug, or nakku_cluster=debug,info
+    pub directives: String,
+    /// For how long; then it logs as it is set again
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub seconds: u64,
+}
+
 /// `nakku rebalancing`.
 #[derive(Debug, Subcommand)]
 pub enum Rebalancing {
@@ -89,11 +105,25 @@ pub struct OneEntity {
 
 /// `nakku passivate-matching`.
 #[derive(Debug, Args)]
-#[group(id = "filter", required = true, multiple = true, args = ["kind", "shard", "idle_ms"])]
 pub struct PassivateMatching {
     /// Whom to ask, and for whom
     #[command(flatten)]
     pub look: Look,
+    /// Which
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Do it, after saying how many
+    #[arg(long, requires = "reason")]
+    pub yes: bool,
+    /// Why; it is kept in the log
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub reason: Option<String>,
+}
+
+/// Loaded entities that fit all that is given; something must be.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Filter {
     /// Of this kind
     #[arg(long, add = ArgValueCompleter::new(completion::kinds))]
     pub kind: Option<String>,
@@ -103,12 +133,6 @@ pub struct PassivateMatching {
     /// Not asked anything for so many milliseconds
     #[arg(long, value_name = "MS")]
     pub idle_ms: Option<u64>,
-    /// Do it, after saying how many
-    #[arg(long, requires = "reason")]
-    pub yes: bool,
-    /// Why; it is kept in the log
-    #[arg(long, value_name = "REASON", value_parser = reason)]
-    pub reason: Option<String>,
 }
 
 /// Puts a shard on a node.
@@ -129,7 +153,7 @@ pub async fn unpin(arguments: &Unpin) -> Done {
 
 /// Takes all shards from a node.
 pub async fn drain(one: &OneNode) -> Done {
-    let told = format!("the shards of {0} go to others (nakku shards --node {0} shows what is left)", one.node);
+    let told = format!("the shards of {0} go to others, as nakku shards --node {0} shows", one.node);
     change(&one.because.look, &["nodes", &one.node, "drain"], &one.because.body(), &told).await
 }
 
@@ -137,6 +161,17 @@ pub async fn drain(one: &OneNode) -> Done {
 pub async fn undrain(one: &OneNode) -> Done {
     let told = format!("{} gets its share of the shards again", one.node);
     change(&one.because.look, &["nodes", &one.node, "undrain"], &one.because.body(), &told).await
+}
+
+/// Has a node log otherwise for a time.
+pub async fn log_level(arguments: &LogLevel) -> Done {
+    let LogLevel { because, node, directives, seconds } = arguments;
+    let body = json!({ "reason": because.reason, "directives": directives, "for_s": seconds });
+    let answer = post(&because.look, &["nodes", node, "log-level"], &body).await?;
+    if because.look.json {
+        return show::as_json(&answer);
+    }
+    show::line(&format!("{node} logs {directives} for {seconds} s"))
 }
 
 /// Pauses or resumes moves.
@@ -166,15 +201,15 @@ pub async fn release(one: &OneEntity) -> Done {
 
 /// Counts what matches, and sends it out of the memory if that is wanted.
 pub async fn passivate_matching(arguments: &PassivateMatching) -> Done {
-    let kind = arguments.kind.as_deref().map(kind::named).transpose()?;
+    let kind = arguments.filter.kind.as_deref().map(kind::named).transpose()?;
     let mut body = json!({ "dry_run": true });
     if let Some(kind) = kind {
         body["kind"] = kind.into();
     }
-    if let Some(shard) = arguments.shard {
+    if let Some(shard) = arguments.filter.shard {
         body["shard"] = shard.into();
     }
-    if let Some(idle_ms) = arguments.idle_ms {
+    if let Some(idle_ms) = arguments.filter.idle_ms {
         body["idle_ms"] = idle_ms.into();
     }
     if let Some(reason) = &arguments.reason {

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn events_come_whole_however_they_are_cut() {
-        let stream = ": alive\n\nevent: command\r\ndata: {\"a\":\r\ndata: \"ä\"}\r\n\r\nevent: end\ndata:{}\n\nevent: x\n\n";
+        let stream =
+            ": alive\n\nevent: command\r\ndata: {\"a\":\r\ndata: \"ä\"}\r\n\r\nevent: end\ndata:{}\n\nevent: x\n\n";
         let wanted = [
             Event { name: "command".into(), data: "{\"a\":\n\"ä\"}".into() },
             Event { name: "end".into(), data: "{}".into() },

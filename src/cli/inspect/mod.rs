@@ -63,6 +63,8 @@ pub enum Inspect {
     /// Pause or resume the moves that joining and leaving nodes would cause
     #[command(subcommand)]
     Rebalancing(act::Rebalancing),
+    /// Have one node log more or less for a time
+    LogLevel(act::LogLevel),
     /// Send one entity out of the memory
     Passivate(act::OneEntity),
     /// Drop what the memory holds of one entity and read it anew
@@ -103,6 +105,7 @@ pub async fn run(command: &Inspect) -> Done {
         Inspect::Drain(one) => act::drain(one).await,
         Inspect::Undrain(one) => act::undrain(one).await,
         Inspect::Rebalancing(command) => act::rebalancing(command).await,
+        Inspect::LogLevel(arguments) => act::log_level(arguments).await,
         Inspect::Passivate(one) => act::passivate(one).await,
         Inspect::Restart(one) => act::restart(one).await,
         Inspect::Release(one) => act::release(one).await,

@@ -12,6 +12,9 @@ use super::{address, completion, units};
 use crate::cli::outcome::Done;
 use crate::cli::show::{self, Column::Number, Column::Text};
 
+/// Services that are named in one row.
+const NAMES_MAX: usize = 2;
+
 /// `nakku shards`.
 #[derive(Debug, Args)]
 pub struct Shards {
@@ -98,6 +101,26 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
             None => groups.push((moved, service, vec![number], moved.report.took_ms)),
         }
     }
+    // Services are placed alike: where the same shards of many come and go, it is told once.
+    let mut rows: Vec<(&Moved, Vec<&str>, String, usize, u64)> = Vec::new();
+    for (moved, service, numbers, took) in groups {
+        let (count, which) = (numbers.len(), units::ranges(numbers));
+        let same = rows.iter_mut().find(|(one, _, of, _, _)| {
+            !each
+                && *of == which
+                && one.node == moved.node
+                && one.report.what == moved.report.what
+                && one.report.view_version == moved.report.view_version
+        });
+        match same {
+            Some((_, services, _, counted, longest)) => {
+                services.push(service);
+                *counted += count;
+                *longest = (*longest).max(took);
+            }
+            None => rows.push((moved, vec![service], which, count, took)),
+        }
+    }
     let took = if each { "took" } else { "took at most" };
     let columns = [
         Text("when"),
@@ -109,15 +132,15 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
         Text("which"),
         Number(took),
     ];
-    let rows = groups.into_iter().map(|(moved, service, numbers, took)| {
+    let rows = rows.into_iter().map(|(moved, services, which, count, took)| {
         vec![
             units::ago(moved.report.at_ms, page.now),
             moved.node.clone(),
             moved.report.what.clone(),
             moved.report.view_version.to_string(),
-            service.to_owned(),
-            numbers.len().to_string(),
-            units::ranges(numbers),
+            if services.len() > NAMES_MAX { format!("{} services", services.len()) } else { services.join(", ") },
+            count.to_string(),
+            which,
             units::age(took),
         ]
     });

@@ -129,13 +129,7 @@ async fn follow(arguments: &Tail) -> Done {
 }
 
 /// One stream to its end. From the first one that was granted on a failure may pass.
-async fn stream(
-    client: &Client,
-    path: &str,
-    seconds: u64,
-    json: bool,
-    tries: &mut Option<u32>,
-) -> Result<End, Wrong> {
+async fn stream(client: &Client, path: &str, seconds: u64, json: bool, tries: &mut Option<u32>) -> Result<End, Wrong> {
     let longest = Duration::from_secs(seconds) + PATIENCE;
     let mut events = Events::new(client.stream(path, longest).await?);
     *tries = Some(0);

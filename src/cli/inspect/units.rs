@@ -125,16 +125,18 @@ mod tests {
         assert_eq!(told, ["0ms", "340ms", "12s", "3m12s", "5h02m", "3d04h"]);
         assert_eq!(ago(1_000, Timestamp(13_000)), "12s ago");
         assert_eq!(ago(13_000, Timestamp(1_000)), "in 12s");
-        assert_eq!([7, 850, 1_240, 99_990, 430_000, 1_240_000].map(micros), [
-            "7µs", "850µs", "1.2ms", "100ms", "430ms", "1.24s"
-        ]);
+        assert_eq!(
+            [7, 850, 1_240, 99_990, 430_000, 1_240_000].map(micros),
+            ["7µs", "850µs", "1.2ms", "100ms", "430ms", "1.24s"]
+        );
     }
 
     #[test]
     fn sizes_and_rates_have_as_many_digits_as_are_read() {
-        assert_eq!([0.0, 512.0, 3277.0, 432_013_312.0, 5e12].map(bytes), [
-            "0 B", "512 B", "3.2 KiB", "412 MiB", "4.5 TiB"
-        ]);
+        assert_eq!(
+            [0.0, 512.0, 3277.0, 432_013_312.0, 5e12].map(bytes),
+            ["0 B", "512 B", "3.2 KiB", "412 MiB", "4.5 TiB"]
+        );
         assert_eq!([0.0, 0.03, 0.3, 12.46, 1840.2].map(rate), ["0", "0.03", "0.3", "12.5", "1840"]);
     }
 

@@ -59,17 +59,17 @@ pub struct Silent {
 }
 
 /// Shows a list of the API, as text or JSON. It fails when no node has answered.
-pub async fn list<T: DeserializeOwned>(
-    watched: &Watched,
-    path: &str,
-    draw: impl Fn(&[T], &Page) -> String,
-) -> Done {
+pub async fn list<T: DeserializeOwned>(watched: &Watched, path: &str, draw: impl Fn(&[T], &Page) -> String) -> Done {
     let client = watched.look.client.client(Listener::Admin)?;
     let body = client.get(path).await?;
     let Some(seconds) = watched.watch else {
         let json = watched.look.json;
         let (text, answered) = text(&client, &body, &draw)?;
-        if json { show::as_json(&body)? } else { show::line(&text)? }
+        if json {
+            show::as_json(&body)?
+        } else {
+            show::line(&text)?
+        }
         return if answered { Ok(()) } else { Err(Wrong::Failed("no node has answered".into())) };
     };
     let every = Duration::from_secs(seconds);
@@ -103,9 +103,11 @@ async fn again<T: DeserializeOwned>(
             if let Some(trouble) = &trouble {
                 text = format!("{text}\n\nstale: {trouble}");
             }
-            let head = format!("{} UTC, every {}, Ctrl-C ends", units::clock(Timestamp::now().0), units::age(
-                u64::try_from(every.as_millis()).unwrap_or(u64::MAX)
-            ));
+            let head = format!(
+                "{} UTC, every {}, Ctrl-C ends",
+                units::clock(Timestamp::now().0),
+                units::age(u64::try_from(every.as_millis()).unwrap_or(u64::MAX))
+            );
             match show::screen() {
                 Some((_, lines)) => frame(&format!("{head}\n\n{text}"), lines.into(), is_first),
                 None => format!("{text}\n\n"),
@@ -155,8 +157,7 @@ fn text<T: DeserializeOwned>(
 fn frame(text: &str, lines: usize, is_first: bool) -> String {
     let room = if lines == 0 { usize::MAX } else { lines.saturating_sub(1).max(3) };
     let all: Vec<&str> = text.lines().collect();
-    let (shown, left) =
-        if all.len() > room { (&all[..room - 1], all.len() - (room - 1)) } else { (&all[..], 0) };
+    let (shown, left) = if all.len() > room { (&all[..room - 1], all.len() - (room - 1)) } else { (&all[..], 0) };
     let mut frame = String::from(if is_first { "\x1b[2J\x1b[H" } else { "\x1b[H" });
     for line in shown {
         frame.push_str(line);
