@@ -39,15 +39,25 @@ pub trait Router: Send + Sync + 'static {
     /// What this node knows of the cluster.
     async fn status(&self) -> ClusterStatus;
     /// Asks the inspector of a node, by name.
-    async fn inspect(&self, node: &str, question: Question) -> Result<Report, Failure>;
+    async fn inspect(&self, node: &str, _question: Question) -> Result<Report, Failure> {
+        Err(Failure::Unavailable { what: format!("the inspector of {node}"), retry_after_ms: 1000 })
+    }
     /// Asks the inspector of the node that owns an entity's shard.
-    async fn inspect_owner(&self, target: &Address, question: Question) -> Result<Report, Failure>;
+    async fn inspect_owner(&self, target: &Address, _question: Question) -> Result<Report, Failure> {
+        Err(Failure::Unavailable { what: format!("the inspector of {target}"), retry_after_ms: 1000 })
+    }
     /// Asks the inspectors of these nodes.
-    async fn inspect_all(&self, questions: Vec<(NodeId, Question)>) -> Everywhere;
+    async fn inspect_all(&self, _questions: Vec<(NodeId, Question)>) -> Everywhere {
+        Everywhere::default()
+    }
     /// All nodes that are not down.
-    fn members(&self) -> Vec<NodeId>;
+    fn members(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
     /// Changes where shards are to be; returns the version of the view that says so.
-    async fn change_view(&self, change: ViewChange) -> Result<u64, Failure>;
+    async fn change_view(&self, _change: ViewChange) -> Result<u64, Failure> {
+        Err(Failure::Unavailable { what: "the view".into(), retry_after_ms: 1000 })
+    }
     /// False while this node joins or drains.
     fn is_ready(&self) -> bool;
     /// Everything that happens from now on, see [`Live`].
