@@ -53,7 +53,7 @@ async fn lists(at: SocketAddr) {
     assert!(shards.len() == 3 && shards[2].contains(&expected), "{shards:?}");
     let each = lines(&nakku(at, &["shards", "--service", "inventory", "--each"]).await);
     assert_eq!(each.len(), 2 + node::SHARDS as usize, "{each:?}");
-    let moves = lines(&nakku(at, &["moves"]).await);
+    let moves = lines(&nakku(at, &["moves", "--each"]).await);
     assert!(moves.iter().any(|line| line.contains("opened") && line.contains("inventory")), "{moves:?}");
 
     let types = lines(&nakku(at, &["types", "--kind", "stock"]).await);

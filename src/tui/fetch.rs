@@ -148,7 +148,8 @@ impl Asker {
         let query: Vec<_> = version.iter().map(|version| ("version", version.to_string())).collect();
         let report: EntityReport = match self.get(&["entities", kind, key], &query).await {
             Ok(report) => report,
-            Err(Trouble::Refused { status: 404, said }) => return Ok(Content::NoEntity(said)),
+            // 422: there is no such kind, or it has no such keys.
+            Err(Trouble::Refused { status: 404 | 422, said }) => return Ok(Content::NoEntity(said)),
             Err(trouble) => return Err(trouble),
         };
         // As of a version the event that led to it is enough.
