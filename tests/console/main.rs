@@ -64,6 +64,7 @@ async fn every_view_shows_a_living_cluster_and_what_is_done_is_seen() {
     browser.press("?").await;
     browser.until("help opens by its key", "document.querySelector('dialog[open] kbd')").await;
     browser.evaluate("document.querySelector('dialog').close()").await;
+    browser.until("help is closed", "!document.querySelector('dialog')").await;
     browser.press("o").await;
     browser.until("a key opens a view", "document.querySelector('.view.overview .box')").await;
 

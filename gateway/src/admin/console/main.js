@@ -160,7 +160,7 @@ function help() {
 }
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, select, textarea, dialog");
+  const typing = event.target.closest?.("input, select, textarea, dialog[open]");
   if (!session.operator || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const view = VIEWS.find(([, , key]) => key === event.key);
   if (event.key === "?") help();

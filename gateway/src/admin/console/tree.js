@@ -4,7 +4,7 @@ import { el, render } from "./dom.js";
 import { count } from "./format.js";
 import { silentNote } from "./table.js";
 
-const DEPTH_UNFOLDED = 2;
+const DEPTH_UNFOLDED = 1;
 
 export function start(place, context) {
   context.watch("tree", () => ({}), ({ items, silent }) => render(place, silentNote(silent),
