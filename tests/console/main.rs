@@ -170,6 +170,8 @@ async fn go_stale_and_recover(browser: &mut Browser) {
     let network =
         |offline| json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
     browser.call("Network.emulateNetworkConditions", network(true)).await;
+    // Streams that are open stay so.
+    browser.evaluate("location.hash = '#/nodes'").await;
     let stale = "document.querySelector('#freshness').textContent.startsWith('Stale since')";
     browser.until("it says that it is stale", stale).await;
     browser.keep_picture(&picture("stale")).await;
