@@ -236,4 +236,19 @@ fn a_signal_gives_the_terminal_back_and_no_cluster_is_told_without_one() {
     kill_process(Pid::from_raw(pid).expect("a process"), Signal::TERM).expect("it lives");
     terminal.shows(&["it gave 0", "shell>"]);
     assert_eq!(terminal.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim(), "0 1");
+
+    // A terminal that hangs up takes it along.
+    terminal.types(&format!("clear; sh -c '{command}'\n"));
+    terminal.shows(&["1 nodes", "node-3@1", "live"]);
+    let pid = std::fs::read_to_string(dev.folder.join("tui.pid")).expect("the shell wrote it");
+    // Of one that has ended and nobody has asked how, it is empty.
+    let command = PathBuf::from("/proc").join(pid.trim()).join("cmdline");
+    let goes_on = || std::fs::read(&command).is_ok_and(|command| !command.is_empty());
+    assert!(goes_on());
+    terminal.tmux(&["kill-server"]);
+    let deadline = Instant::now() + PATIENCE;
+    while goes_on() {
+        assert!(Instant::now() < deadline, "it goes on without a terminal");
+        std::thread::sleep(LOOK_EVERY);
+    }
 }

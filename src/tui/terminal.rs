@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Stdout, stdin, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -18,6 +18,8 @@ use super::state::Event;
 
 /// How soon the thread sees that it is over.
 const POLL: Duration = Duration::from_millis(100);
+/// How long it is waited for.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 /// Whether there is something to give back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -71,8 +73,12 @@ impl Drop for Screen {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(keys) = self.keys.take() {
-            // It reads no key that is meant for the shell.
-            let _ = keys.join();
+            // It reads no key that is meant for the shell. One whose terminal has hung up never comes back from reading
+            // and ends with the process.
+            let until = Instant::now() + LEAVE_MAX;
+            while !keys.is_finished() && Instant::now() < until {
+                std::thread::sleep(POLL / 8);
+            }
         }
         give_back();
     }
