@@ -18,7 +18,13 @@ pub fn press(state: &mut State, key: KeyEvent) -> Option<Effect> {
         return None;
     }
     match &state.mode {
-        Mode::Browse => browse(state, key.code),
+        Mode::Browse => {
+            // To a terminal Esc with a key right behind it is that key with Alt.
+            if key.modifiers.contains(KeyModifiers::ALT) {
+                back(state);
+            }
+            browse(state, key.code);
+        }
         Mode::Help => state.mode = Mode::Browse,
         Mode::Prompt { .. } | Mode::Confirm { .. } => return prompt::press(state, key),
     }

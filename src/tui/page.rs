@@ -59,6 +59,11 @@ impl Page {
         self.place.ask(self.back)
     }
 
+    /// Whether it shows what stays as it is: an entity as of a version.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.place, Place::Entity { version: Some(_), .. }) && self.content.is_some()
+    }
+
     /// Its panels, if it has any.
     pub fn panels(&self) -> &'static [&'static str] {
         match self.place {

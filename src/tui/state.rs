@@ -220,7 +220,7 @@ impl State {
     /// How old what is shown is, when that is older than it should be.
     pub fn stale_ms(&self) -> Option<i64> {
         let page = self.page();
-        if page.content.is_none() || page.ask().is_none() || self.paused {
+        if page.content.is_none() || page.ask().is_none() || page.is_settled() || self.paused {
             return None;
         }
         let age = self.now_at_ms - page.came_at_ms;

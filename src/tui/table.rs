@@ -11,6 +11,8 @@ use super::place::{Place, Subject};
 const GAP: usize = 1;
 /// No column that may be cut gets narrower.
 const CUT_LEAST: usize = 8;
+/// Text that is longer than this is rather cut than that a spare column goes for it.
+const SPARE_FOR: usize = 28;
 
 /// What is shown, before it is sorted and filtered.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +178,7 @@ impl Table {
         };
         let mut fitted: Vec<(usize, usize)> = (0..self.columns.len()).map(|index| (index, natural(index))).collect();
         let least = |(index, natural): &(usize, usize)| {
-            if self.columns[*index].figure { *natural } else { (*natural).min(CUT_LEAST * 2) }
+            if self.columns[*index].figure { *natural } else { (*natural).min(SPARE_FOR) }
         };
         let total = |widths: &mut dyn Iterator<Item = usize>| widths.map(|width| width + GAP).sum::<usize>();
         while total(&mut fitted.iter().map(least)) > width + GAP {

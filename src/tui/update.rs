@@ -94,11 +94,9 @@ fn look(state: &mut State) -> Option<Effect> {
     let page = state.page();
     let ask = page.ask()?;
     let waiting = state.asked.as_ref().is_some_and(|asked| asked.ask == ask);
-    // What was as of a version stays so.
-    let settled = matches!(page.place, Place::Entity { version: Some(_), .. }) && page.content.is_some();
     let due = match state.asked_at_ms {
         None => true,
-        Some(asked_at_ms) => !state.paused && !settled && state.now_at_ms - asked_at_ms >= REFRESH_MS,
+        Some(asked_at_ms) => !state.paused && !page.is_settled() && state.now_at_ms - asked_at_ms >= REFRESH_MS,
     };
     if state.over || waiting || !due {
         return None;

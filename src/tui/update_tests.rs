@@ -111,6 +111,7 @@ fn enter_goes_down_and_esc_comes_back() {
     reader.answered();
     reader.after(10_000);
     assert_eq!(reader.asked(), None, "what was stays as it was");
+    assert_eq!(reader.state.stale_ms(), None);
     reader.keys("5");
     assert_eq!(reader.title(), "order.order/u-1.o-2", "the last one that was opened has a tab");
 }
