@@ -144,7 +144,8 @@ async fn a_frozen_node_comes_back_without_a_lease() {
     let database = Database::new().await;
     let stays = database.up("stays").await;
     let (joined, frozen) = mpsc::channel();
-    let (freeze, frozen_for) = mpsc::channel::<Duration>();
+    let (freeze, freezes) = mpsc::channel::<()>();
+    let (thaw, thaws) = mpsc::channel::<()>();
     let reached = database.reached();
     // A thread and a runtime of its own, all of which stand still.
     let thread = thread::spawn(move || {
@@ -156,8 +157,10 @@ async fn a_frozen_node_comes_back_without_a_lease() {
             joined.send(node.clone()).expect("the test waits");
             loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                if let Ok(time) = frozen_for.try_recv() {
-                    thread::sleep(time);
+                if freezes.try_recv().is_ok() {
+                    // Until the other has seen it down, however slow the machine: for a fixed time it might come back
+                    // before that and renew its lease, as it may.
+                    thaws.recv_timeout(DEADLINE * 2).expect("the test thaws it");
                     let valid = node.lease_valid();
                     tokio::time::timeout(DEADLINE, node.declared_down()).await.expect("finds itself down");
                     return valid || node.lease_valid();
@@ -167,10 +170,11 @@ async fn a_frozen_node_comes_back_without_a_lease() {
     });
     let node = tokio::task::spawn_blocking(move || frozen.recv_timeout(DEADLINE).expect("joined")).await.expect("ran");
     sees(&stays, "both up", |view| view.eligible(SERVICE).count() == 2).await;
-    freeze.send(LEASE * 3).expect("it listens");
+    freeze.send(()).expect("it listens");
     let view = sees(&stays, "down", |view| view.state(node.node()) == MemberState::Down).await;
     assert!(!node.lease_valid(), "the lease runs out while it stands still");
     eventually("the successor may serve", || *stays.all_acknowledged().borrow() >= view.version).await;
+    thaw.send(()).expect("it waits");
     let ever_valid = tokio::task::spawn_blocking(|| thread.join().expect("no panic")).await.expect("ran");
     assert!(!ever_valid, "it must not believe in its lease when it comes back");
 }
