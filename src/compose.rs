@@ -1,6 +1,6 @@
 //! The composition root: services, providers and listeners put together as the settings say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use nakku_actors::notification::mailer::{LogMailer, NoMailer};
 use nakku_cluster::events::kafka::{KafkaSecurity, KafkaSettings, SaslMechanism};
 use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::{LinkCredits, TlsFiles};
-use nakku_cluster::membership::Roles;
-use nakku_cluster::node::{Node, NodeSettings};
+use nakku_cluster::membership::{MembershipError, Roles};
+use nakku_cluster::node::{Node, NodeError, NodeSettings};
 use nakku_cluster::runtime::RuntimeSettings;
-use nakku_cluster::store::{self, ClusterStore, Store};
+use nakku_cluster::store::{self, ClusterStore, Store, StoreError};
 use nakku_cluster::topology::{ServiceTopology, Topology};
 use nakku_cluster::{Cluster, Provider, Service};
 use nakku_gateway::client_address;
@@ -25,6 +25,7 @@ use nakku_gateway::{Admin, Gateway, ServicePorts};
 
 use crate::cli::outcome::Wrong;
 use crate::mail::SmtpMailer;
+use crate::node::start_again;
 use crate::settings::Settings;
 use crate::settings::tree::{self, Tls};
 use crate::webhooks::HttpSender;
@@ -44,12 +45,13 @@ pub struct Running {
 /// What could not be started, and what to do.
 pub async fn start(settings: &Settings) -> Result<Running, Wrong> {
     let services = services(settings);
+    await_databases(settings, &services).await?;
     if !settings.node.seed.is_empty() {
         await_cluster(settings).await?;
     }
     let node = Node::start(node_settings(settings, &services), services.clone(), providers(settings)?)
         .await
-        .map_err(Wrong::failed)?;
+        .map_err(not_started)?;
     let cluster = node.cluster();
     let admin = nakku_gateway::start_admin(cluster.clone(), admin_settings(settings)).await.map_err(Wrong::failed)?;
     let ports = nakku_gateway::start_service_ports(cluster.clone(), port_settings(settings, &services))
@@ -113,6 +115,44 @@ impl Running {
 
 /// However long the gateway took, the shards get this long to be handed over.
 const DRAIN_MIN: Duration = Duration::from_secs(2);
+
+/// On a busy machine the others may declare a node down before it has started; it is another one then, as later.
+fn not_started(error: NodeError) -> Wrong {
+    match error {
+        NodeError::Membership(MembershipError::DeclaredDown(_)) => start_again(),
+        other => Wrong::failed(other),
+    }
+}
+
+/// Machines and containers that start together come up in any order, and a database takes its time. What a server
+/// refuses (a wrong password, say) no waiting cures, and is told at once.
+async fn await_databases(settings: &Settings, services: &[Service]) -> Result<(), Wrong> {
+    let own = services.iter().filter(|service| settings.has_role(service.name));
+    let own = own.flat_map(|service| match settings.own_databases(service.name) {
+        [] => settings.default_databases(),
+        all => all.to_vec(),
+    });
+    let wanted: BTreeSet<String> = own.chain([settings.cluster_database()]).collect();
+    let patience = Duration::from_millis(settings.databases.patience_ms);
+    let started = Instant::now();
+    for url in wanted {
+        let store = store::open(&url).await.map_err(Wrong::failed)?;
+        let mut told = false;
+        while let Err(error) = store.ping().await {
+            if !matches!(error, StoreError::Unavailable { .. }) || started.elapsed() >= patience {
+                return Err(Wrong::failed(error));
+            }
+            if !told {
+                tracing::warn!(%error, patience_ms = settings.databases.patience_ms, "waiting for a database");
+                told = true;
+            }
+            tokio::time::sleep(DATABASE_LOOK_EVERY).await;
+        }
+    }
+    Ok(())
+}
+
+const DATABASE_LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A node with a seed joins; it must not found a cluster because its cluster database is a wrong one. Which members
 /// there are stands in that database, so the seed itself is not asked and may be dead.

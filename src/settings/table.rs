@@ -114,6 +114,8 @@ pub const TABLE: &[Setting] = &[
     setting("databases.notification", Kind::Databases, "", OVERRIDE),
     setting("databases.location", Kind::Databases, "", OVERRIDE),
     setting("databases.analytics", Kind::Databases, "", OVERRIDE),
+    setting("databases.patience_ms", at_least(0), "60000", "How long a starting node waits for database servers that \
+        do not answer yet, in milliseconds, before it gives up."),
 
     setting("listen.gateway", Kind::Listen, "0.0.0.0:8080", "Where the API listens on a node with the role gateway."),
     setting("listen.links", Kind::Listen, "0.0.0.0:7946", "Where the other nodes of the cluster connect."),

@@ -90,6 +90,7 @@ pub struct Databases {
     pub notification: Vec<String>,
     pub location: Vec<String>,
     pub analytics: Vec<String>,
+    pub patience_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

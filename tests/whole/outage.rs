@@ -16,6 +16,8 @@ const CUSTOMERS: usize = 24;
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 /// Several leases: what is owned is proven by the database, and that is away.
 const OUTAGE: Duration = Duration::from_secs(8);
+/// A database that comes later than its node.
+const LATE: Duration = Duration::from_secs(5);
 /// Service is back within two seconds of the database; five times that on a busy machine.
 const BACK_WITHIN: Duration = Duration::from_secs(2 * 5);
 
@@ -71,6 +73,20 @@ async fn requests_are_refused_in_time_while_the_database_is_away_and_served_at_o
         let status = placed.status();
         assert!(status.is_success(), "{}", told(placed).await);
     }
+}
+
+/// Machines come up in any order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_starts_before_its_database_waits_for_it() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.kill("node-1");
+    cluster.database.kill();
+    cluster.launch("node-1").await;
+    tokio::time::sleep(LATE).await;
+    let log = cluster.tail("node-1");
+    assert!(log.contains("waiting for a database"), "{log}");
+    cluster.database.restart();
+    cluster.ready("node-1").await;
 }
 
 async fn registered(shop: &Arc<Shop>, number: usize) -> String {
