@@ -13,8 +13,10 @@
 #   remark TEXT                    a line below the table: what was not checked, which image was made on the spot
 #   finish                         prints the table, writes deploy/results/NAME.txt, ends with 0 or 1
 #
-#   start_docker                   a Docker daemon in a namespace; docker and docker-compose talk to it from then on
+#   prepare_images FOLDER NAME…    the data of a Docker daemon, with images made on the spot or built
+#   start_docker FOLDER            a daemon on it, in a namespace; docker and docker-compose talk to it from then on
 #   in_docker COMMAND…             runs COMMAND in the daemon's namespace, where published ports are
+#   checkout FOLDER                the tree as it would be cloned
 
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly deploy
@@ -27,6 +29,8 @@ export LC_ALL=C
 # What of an answer fits in a row.
 readonly seen_max=160
 readonly docker_start_seconds_max=60
+readonly compose_two_version=v2.40.3
+readonly cache=${NAKKU_SERVERS_CACHE:-$HOME/.cache/nakku-servers}
 
 exit_commands=()
 rows=()
@@ -155,47 +159,162 @@ finish() {
     exit 0
 }
 
-# Docker in a network namespace of its own: bridges, published ports and firewall rules touch nothing outside, and
-# containers have no way out. The daemon gets a cgroup of its own too, since there may be no systemd here.
-start_docker() {
-    need dockerd docker.io
-    need ip iproute2
-    need iptables iptables
-    docker_space=nakku-$check_name
-    docker_folder=$work/docker
-    ! ip netns list | grep -qw "$docker_space" ||
-        fail "the network namespace $docker_space is there already: another check runs, or ip netns delete $docker_space"
-    ip netns add "$docker_space"
-    on_exit ip netns delete "$docker_space"
-    ip -n "$docker_space" link set lo up
-    mkdir -p "$docker_folder"/{data,exec}
-    export DOCKER_HOST=unix://$docker_folder/docker.sock
-    export DOCKER_CONFIG=$docker_folder/config
-    mkdir -p "$DOCKER_CONFIG"
-    nohup nsenter --net="/run/netns/$docker_space" dockerd --data-root "$docker_folder/data" \
-        --exec-root "$docker_folder/exec" --pidfile "$docker_folder/docker.pid" -H "$DOCKER_HOST" \
-        --live-restore=false --cgroup-parent "/$docker_space" --log-opt max-size=20m \
-        >"$work/dockerd.log" 2>&1 </dev/null &
-    docker_process=$!
-    on_exit stop_docker
-    until_true "$docker_start_seconds_max" "the Docker daemon" docker info ||
-        fail "the Docker daemon did not start: $(tail -n 5 "$work/dockerd.log")"
+# The tree as it would be cloned, with what is not committed yet and without what git ignores.
+checkout() {
+    mkdir -p "$1"
+    git -C "$repository" ls-files -z --cached --others --exclude-standard |
+        (cd "$repository" && tar --null --ignore-failed-read -T - -c 2>/dev/null) | tar -C "$1" -x
 }
 
-# Containers go first, so that nothing holds their mounts.
+# new_space NAME: a network namespace with a loopback, and nothing else.
+new_space() {
+    need ip iproute2
+    ! ip netns list | grep -qw "$1" ||
+        fail "the network namespace $1 is there already: another check runs, or ip netns delete $1"
+    ip netns add "$1"
+    on_exit ip netns delete "$1"
+    ip -n "$1" link set lo up
+}
+
+# launch_docker FOLDER [SPACE]: a daemon with all that it has in FOLDER, in a network namespace, where its bridges,
+# published ports and firewall rules touch nothing outside and containers have no way out. Without SPACE it has no
+# network at all, only builds that take the machine's (docker build --network=host). It listens on FOLDER/socket.
+launch_docker() {
+    local folder=$1 prefix=() options=()
+    need dockerd docker.io
+    need iptables iptables
+    if [[ -n ${2:-} ]]; then prefix=(nsenter "--net=/run/netns/$2"); else options=(--bridge=none --iptables=false); fi
+    mkdir -p "$folder"/{data,exec}
+    # The groups of processes are the machine's, since there may be no systemd to ask for others.
+    setsid nohup "${prefix[@]}" dockerd --data-root "$folder/data" --exec-root "$folder/exec" \
+        --pidfile "$folder/docker.pid" -H "unix://$folder/socket" --userland-proxy=false \
+        --cgroup-parent "/${2:-nakku-images}" "${options[@]}" >"$folder/dockerd.log" 2>&1 </dev/null &
+    echo $! >"$folder/started"
+    on_exit stop_docker "$folder"
+    until_true "$docker_start_seconds_max" "the Docker daemon in $folder" docker -H "unix://$folder/socket" info ||
+        fail "the Docker daemon did not start: $(tail -n 5 "$folder/dockerd.log")"
+}
+
+# Containers go first, so that nothing holds their mounts. May be called again.
 stop_docker() {
-    local containers
-    containers=$(docker ps -aq)
+    local folder=$1 process containers mount
+    [[ -e $folder/started ]] || return 0
+    process=$(cat "$folder/started")
+    containers=$(docker -H "unix://$folder/socket" ps -aq 2>/dev/null || true)
     # shellcheck disable=SC2086
-    [[ -z $containers ]] || docker rm -f $containers
-    kill "$docker_process"
+    [[ -z $containers ]] || docker -H "unix://$folder/socket" rm -f $containers >/dev/null || true
+    kill "$process" 2>/dev/null || true
     for _ in {1..60}; do
-        kill -0 "$docker_process" || break
+        kill -0 "$process" 2>/dev/null || break
         sleep 0.5
     done
-    kill -KILL "$docker_process"
-    awk -v folder="$docker_folder/" 'index($2, folder) == 1 { print $2 }' /proc/mounts | sort -r |
-        while read -r mount; do umount -l "$mount"; done
+    kill -KILL "$process" 2>/dev/null || true
+    # Longest first: what is mounted within another mount.
+    while read -r mount; do umount -l "$mount"; done < <(
+        awk -v folder="$folder/" 'index($2, folder) == 1 { print $2 }' /proc/mounts | sort -r
+    )
+    rm -f "$folder/started"
 }
 
-in_docker() { nsenter --net="/run/netns/$docker_space" "$@"; }
+# prepare_images FOLDER NAME…: the data of a Docker daemon with these images in it. Those of others are made on the
+# spot; nakku:latest and nakku-tools:latest are built from deploy/Dockerfile and deploy/tools. With $nakku_binary that
+# program is put into the image instead of building it.
+prepare_images() {
+    local folder=$1 name made=()
+    shift
+    (
+        exit_commands=()
+        trap clear_up EXIT
+        launch_docker "$folder"
+        export DOCKER_HOST=unix://$folder/socket DOCKER_BUILDKIT=0
+        for name in "$@"; do
+            [[ $name == nakku* ]] || made+=("$name")
+        done
+        say "images made on the spot: ${made[*]}"
+        bash "$deploy/images/make" "${made[@]}"
+        for name in "$@"; do
+            case $name in
+                nakku:latest) build_nakku_image ;;
+                nakku-tools:latest)
+                    say "building nakku-tools:latest"
+                    docker build -q --network=host -t nakku-tools:latest "$deploy/tools" >"$work/tools-build.log" 2>&1 ||
+                        { tail -n 20 "$work/tools-build.log" >&2; fail "deploy/tools/Dockerfile could not be built"; }
+                    ;;
+            esac
+        done
+        stop_docker "$folder"
+    ) || fail "the images could not be made"
+    for name in "$@"; do
+        case $name in
+            nakku:latest)
+                if [[ -n ${nakku_binary:-} ]]; then
+                    remark "nakku:latest: deploy/Dockerfile, target ready, with a program that was built outside Docker"
+                else
+                    remark "nakku:latest: deploy/Dockerfile, built from the sources"
+                fi
+                ;;
+            nakku-tools:latest) remark "nakku-tools:latest: deploy/tools/Dockerfile" ;;
+            *) remark "$name: made on the spot by deploy/images/make, since no image can be pulled here" ;;
+        esac
+    done
+}
+
+build_nakku_image() {
+    local log=$work/nakku-build.log context=$repository target=()
+    if [[ -n ${nakku_binary:-} ]]; then
+        context=$work/ready
+        mkdir -p "$context"
+        # As the Dockerfile's own build does.
+        strip --strip-debug -o "$context/nakku" "$nakku_binary"
+        chmod 755 "$context/nakku"
+        target=(--target ready)
+        bash "$deploy/images/make" debian:bookworm-slim
+    else
+        context=$work/sources
+        checkout "$context"
+        bash "$deploy/images/make" debian:bookworm-slim rust:1.95-bookworm
+    fi
+    say "building nakku:latest"
+    nice docker build --network=host "${target[@]}" -f "$deploy/Dockerfile" -t nakku:latest "$context" >"$log" 2>&1 ||
+        { tail -n 30 "$log" >&2; fail "deploy/Dockerfile could not be built"; }
+}
+
+# use_docker FOLDER SPACE: docker, docker-compose and in_docker talk to that daemon from now on.
+use_docker() {
+    export DOCKER_HOST=unix://$1/socket
+    export DOCKER_CONFIG=$1/config
+    mkdir -p "$DOCKER_CONFIG"
+    docker_space=$2
+}
+
+# start_docker FOLDER: on what prepare_images made, in a namespace named after the check.
+start_docker() {
+    new_space "nakku-$check_name"
+    launch_docker "$1" "nakku-$check_name"
+    use_docker "$1" "nakku-$check_name"
+}
+
+in_docker() { nsenter "--net=/run/netns/$docker_space" "$@"; }
+
+# compose_versions: 1.29 as Debian has it, and v2 where $NAKKU_COMPOSE_V2 names its program.
+find_compose() {
+    compose_one=$(PATH=/usr/bin:$PATH command -v docker-compose) || fail "docker-compose is missing; apt-get install docker-compose"
+    "$compose_one" version --short | grep -q '^1\.29' || fail "$compose_one is not 1.29"
+    compose_two=${NAKKU_COMPOSE_V2:-$cache/bin/docker-compose}
+    [[ -x $compose_two ]] || build_compose_two
+}
+
+# Its module excludes a version of another one, so that `go install` refuses it: it is built where it lies.
+build_compose_two() {
+    local folder
+    need go golang
+    say "building Compose $compose_two_version, once"
+    folder=$(go mod download -json "github.com/docker/compose/v2@$compose_two_version" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    [[ -n $folder ]] || fail "Compose $compose_two_version could not be fetched"
+    mkdir -p "$cache/bin"
+    cp -r "$folder" "$work/compose"
+    chmod -R u+w "$work/compose"
+    (cd "$work/compose" && CGO_ENABLED=0 nice go build -p 1 -trimpath \
+        -ldflags "-s -w -X github.com/docker/compose/v2/internal.Version=$compose_two_version" \
+        -o "$compose_two" ./cmd) || fail "Compose $compose_two_version could not be built"
+}
