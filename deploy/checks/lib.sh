@@ -88,10 +88,11 @@ row() {
     say "$4: $1 → $3"
 }
 
-# The line that matches, or all of it in one line, cut.
+# What matches and some of what is around it, or all of it in one line, cut.
 shown() {
     local text=$1 pattern=$2 line
-    line=$(grep -E -m1 -- "$pattern" <<<"$text" || true)
+    line=$(grep -Eom1 -- ".{0,$((seen_max / 2))}($pattern).{0,$((seen_max / 3))}" <<<"$text" | head -n 1 || true)
+    [[ -n $line ]] || line=$(grep -E -m1 -- "$pattern" <<<"$text" || true)
     [[ -n $line ]] || line=$(tr -s '\n\t ' '   ' <<<"$text")
     line=${line//$'\t'/ }
     line=$(sed 's/^ *//; s/ *$//' <<<"$line")

@@ -11,7 +11,7 @@ mod housekeeping;
 mod settings;
 pub(crate) mod status;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -128,7 +128,8 @@ impl Node {
         providers: Vec<Arc<dyn Provider>>,
     ) -> Result<Self, NodeError> {
         settings.topology.check()?;
-        let stores = open_stores(&settings).await?;
+        let own: Vec<&Service> = services.iter().filter(|one| settings.roles.contains(one.name)).collect();
+        let stores = open_stores(&settings, &own).await?;
         let cluster_store = store::open(&settings.cluster_database).await?;
         let cluster_store = stores
             .values()
@@ -138,7 +139,6 @@ impl Node {
         cluster_store.migrate_cluster().await?;
         let founded = cluster_store.found(&settings.topology.to_json()).await?;
         Topology::from_json(&founded)?.accepts(&settings.topology)?;
-        let own: Vec<&Service> = services.iter().filter(|one| settings.roles.contains(one.name)).collect();
         let agreed: Arc<dyn ClusterStore> = cluster_store.clone();
         let used = migrate(&settings, &own, &stores).await?;
         let incarnations = Arc::new(Incarnations::agree(Arc::clone(&agreed), used).await?);
@@ -327,10 +327,16 @@ impl fmt::Debug for Node {
     }
 }
 
-async fn open_stores(settings: &NodeSettings) -> Result<BTreeMap<String, Arc<SqlStore>>, NodeError> {
+/// The servers of the services that this node runs: it needs no way to the others, nor an account there.
+async fn open_stores(
+    settings: &NodeSettings,
+    own: &[&Service],
+) -> Result<BTreeMap<String, Arc<SqlStore>>, NodeError> {
+    let own = own.iter().flat_map(|service| &settings.topology.service(service.name).databases);
+    let used: HashSet<&str> = own.map(|range| range.server.as_str()).collect();
     let mut by_location: HashMap<String, Arc<SqlStore>> = HashMap::new();
     let mut stores = BTreeMap::new();
-    for (name, url) in &settings.databases {
+    for (name, url) in settings.databases.iter().filter(|(name, _)| used.contains(name.as_str())) {
         let opened = store::open(url).await?;
         let store = by_location.entry(opened.location().to_owned()).or_insert(opened);
         stores.insert(name.clone(), Arc::clone(store));
