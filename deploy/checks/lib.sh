@@ -29,6 +29,8 @@ export LC_ALL=C
 # What of an answer fits in a row.
 readonly seen_max=160
 readonly docker_start_seconds_max=60
+# Of processes outside each has 1024.
+readonly containers_weight=10240
 readonly compose_two_version=v2.40.3
 readonly cache=${NAKKU_SERVERS_CACHE:-$HOME/.cache/nakku-servers}
 
@@ -186,7 +188,7 @@ launch_docker() {
     need iptables iptables
     if [[ -n ${2:-} ]]; then prefix=(nsenter "--net=/run/netns/$2"); else options=(--bridge=none --iptables=false); fi
     mkdir -p "$folder"/{data,exec}
-    # The groups of processes are the machine's, since there may be no systemd to ask for others.
+    weigh_containers "/${2:-nakku-images}"
     setsid nohup "${prefix[@]}" dockerd --data-root "$folder/data" --exec-root "$folder/exec" \
         --pidfile "$folder/docker.pid" -H "unix://$folder/socket" --userland-proxy=false \
         --cgroup-parent "/${2:-nakku-images}" "${options[@]}" >"$folder/dockerd.log" 2>&1 </dev/null &
@@ -194,6 +196,16 @@ launch_docker() {
     on_exit stop_docker "$folder"
     until_true "$docker_start_seconds_max" "the Docker daemon in $folder" docker -H "unix://$folder/socket" info ||
         fail "the Docker daemon did not start: $(tail -n 5 "$folder/dockerd.log")"
+}
+
+# On a busy machine a group of processes gets as much as one process beside it, however many it has; these get as much
+# as a few. (Without systemd the groups are the machine's own, version 1; elsewhere there is nothing to do.)
+weigh_containers() {
+    local group=/sys/fs/cgroup/cpu$1
+    [[ -e /sys/fs/cgroup/cpu/cpu.shares ]] || return 0
+    mkdir -p "$group"
+    echo "$containers_weight" >"$group/cpu.shares"
+    on_exit find "$group" -depth -type d -exec rmdir {} +
 }
 
 # Containers go first, so that nothing holds their mounts. May be called again.
@@ -236,20 +248,16 @@ prepare_images() {
         for name in "$@"; do
             case $name in
                 nakku:latest) build_nakku_image ;;
-                nakku-tools:latest)
-                    say "building nakku-tools:latest"
-                    docker build -q --network=host -t nakku-tools:latest "$deploy/tools" >"$work/tools-build.log" 2>&1 ||
-                        { tail -n 20 "$work/tools-build.log" >&2; fail "deploy/tools/Dockerfile could not be built"; }
-                    ;;
+                nakku-tools:latest) build_tools_image ;;
             esac
         done
         stop_docker "$folder"
-    ) || fail "the images could not be made"
+    )
     for name in "$@"; do
         case $name in
             nakku:latest)
                 if [[ -n ${nakku_binary:-} ]]; then
-                    remark "nakku:latest: deploy/Dockerfile, target ready, with a program that was built outside Docker"
+                    remark "nakku:latest: deploy/Dockerfile, target base, and a program that was built outside Docker"
                 else
                     remark "nakku:latest: deploy/Dockerfile, built from the sources"
                 fi
@@ -260,24 +268,43 @@ prepare_images() {
     done
 }
 
+# Kept as well: it changes with its Dockerfile only.
+build_tools_image() {
+    local archive log=$work/tools-build.log
+    archive=$cache/images/nakku-tools-$(sha256sum <"$deploy/tools/Dockerfile" | cut -c 1-12).tar
+    if [[ -s $archive ]]; then
+        docker load -q -i "$archive" >/dev/null
+        return
+    fi
+    say "building nakku-tools:latest"
+    docker build -q --network=host -t nakku-tools:latest "$deploy/tools" >"$log" 2>&1 ||
+        { tail -n 20 "$log" >&2; fail "deploy/tools/Dockerfile could not be built"; }
+    docker save -o "$archive.new" nakku-tools:latest && mv "$archive.new" "$archive"
+}
+
 build_nakku_image() {
-    local log=$work/nakku-build.log context=$repository target=()
+    local log=$work/nakku-build.log context=$work/sources
+    bash "$deploy/images/make" debian:bookworm-slim
+    say "building nakku:latest"
     if [[ -n ${nakku_binary:-} ]]; then
-        context=$work/ready
+        context=$work/program
         mkdir -p "$context"
         # As the Dockerfile's own build does.
         strip --strip-debug -o "$context/nakku" "$nakku_binary"
         chmod 755 "$context/nakku"
-        target=(--target ready)
-        bash "$deploy/images/make" debian:bookworm-slim
+        docker_build "$log" --target base -f "$deploy/Dockerfile" -t nakku-base:latest "$context"
+        printf 'FROM nakku-base:latest\nCOPY nakku /usr/local/bin/nakku\n' >"$context/Dockerfile"
+        docker_build "$log" -t nakku:latest "$context"
     else
-        context=$work/sources
         checkout "$context"
-        bash "$deploy/images/make" debian:bookworm-slim rust:1.95-bookworm
+        bash "$deploy/images/make" rust:1.95-bookworm
+        docker_build "$log" --build-arg "OPTIMISATION=${NAKKU_OPTIMISATION:-3}" -f "$deploy/Dockerfile" -t nakku:latest "$context"
     fi
-    say "building nakku:latest"
-    nice docker build --network=host "${target[@]}" -f "$deploy/Dockerfile" -t nakku:latest "$context" >"$log" 2>&1 ||
-        { tail -n 30 "$log" >&2; fail "deploy/Dockerfile could not be built"; }
+}
+
+docker_build() {
+    nice docker build --network=host "${@:2}" >"$1" 2>&1 ||
+        { tail -n 30 "$1" >&2; fail "deploy/Dockerfile could not be built"; }
 }
 
 # use_docker FOLDER SPACE: docker, docker-compose and in_docker talk to that daemon from now on.
