@@ -328,12 +328,9 @@ impl fmt::Debug for Node {
 }
 
 /// The servers of the services that this node runs: it needs no way to the others, nor an account there.
-async fn open_stores(
-    settings: &NodeSettings,
-    own: &[&Service],
-) -> Result<BTreeMap<String, Arc<SqlStore>>, NodeError> {
-    let own = own.iter().flat_map(|service| &settings.topology.service(service.name).databases);
-    let used: HashSet<&str> = own.map(|range| range.server.as_str()).collect();
+async fn open_stores(settings: &NodeSettings, own: &[&Service]) -> Result<BTreeMap<String, Arc<SqlStore>>, NodeError> {
+    let ranges = own.iter().flat_map(|service| &settings.topology.service(service.name).databases);
+    let used: HashSet<&str> = ranges.map(|range| range.server.as_str()).collect();
     let mut by_location: HashMap<String, Arc<SqlStore>> = HashMap::new();
     let mut stores = BTreeMap::new();
     for (name, url) in settings.databases.iter().filter(|(name, _)| used.contains(name.as_str())) {
