@@ -13,6 +13,7 @@
 #   remark TEXT                    a line below the table: what was not checked, which image was made on the spot
 #   finish                         prints the table, writes deploy/results/NAME.txt, ends with 0 or 1
 #
+#   hold_docker_cache              $docker_cache, a folder for the next two that keeps images from check to check
 #   prepare_images FOLDER NAME…    the data of a Docker daemon, with images made on the spot or built
 #   start_docker FOLDER            a daemon on it, in a namespace; docker and docker-compose talk to it from then on
 #   in_docker COMMAND…             runs COMMAND in the daemon's namespace, where published ports are
@@ -28,13 +29,14 @@ export LC_ALL=C
 
 # What of an answer fits in a row.
 readonly seen_max=160
-readonly docker_start_seconds_max=60
+readonly docker_start_seconds_max=180
 # Of processes outside each has 1024.
-readonly containers_weight=10240
+readonly containers_weight=4096
 readonly compose_two_version=v2.40.3
 readonly cache=${NAKKU_SERVERS_CACHE:-$HOME/.cache/nakku-servers}
 
 exit_commands=()
+docker_lock=9
 rows=()
 remarks=()
 failed=0
@@ -191,7 +193,7 @@ launch_docker() {
     weigh_containers "/${2:-nakku-images}"
     setsid nohup "${prefix[@]}" dockerd --data-root "$folder/data" --exec-root "$folder/exec" \
         --pidfile "$folder/docker.pid" -H "unix://$folder/socket" --userland-proxy=false \
-        --cgroup-parent "/${2:-nakku-images}" "${options[@]}" >"$folder/dockerd.log" 2>&1 </dev/null &
+        --cgroup-parent "/${2:-nakku-images}" "${options[@]}" >"$folder/dockerd.log" 2>&1 </dev/null {docker_lock}>&- &
     echo $! >"$folder/started"
     on_exit stop_docker "$folder"
     until_true "$docker_start_seconds_max" "the Docker daemon in $folder" docker -H "unix://$folder/socket" info ||
@@ -215,7 +217,8 @@ stop_docker() {
     process=$(cat "$folder/started")
     containers=$(docker -H "unix://$folder/socket" ps -aq 2>/dev/null || true)
     # shellcheck disable=SC2086
-    [[ -z $containers ]] || docker -H "unix://$folder/socket" rm -f $containers >/dev/null || true
+    [[ -z $containers ]] || docker -H "unix://$folder/socket" rm -fv $containers >/dev/null || true
+    docker -H "unix://$folder/socket" volume prune -f >/dev/null 2>&1 || true
     kill "$process" 2>/dev/null || true
     for _ in {1..60}; do
         kill -0 "$process" 2>/dev/null || break
@@ -229,9 +232,10 @@ stop_docker() {
     rm -f "$folder/started"
 }
 
-# prepare_images FOLDER NAME…: the data of a Docker daemon with these images in it. Those of others are made on the
-# spot; nakku:latest and nakku-tools:latest are built from deploy/Dockerfile and deploy/tools. With $nakku_binary that
-# program is put into the image instead of building it.
+# prepare_images FOLDER NAME…: the data of a Docker daemon with these images in it, and nothing else. FOLDER may have
+# been used before, as $docker_cache is: then its images are taken as they are. Those of others are made on the spot;
+# nakku:latest and nakku-tools:latest are built from deploy/Dockerfile and deploy/tools. With $nakku_binary that program
+# is put into the image instead of building it.
 prepare_images() {
     local folder=$1 name made=()
     shift
@@ -240,6 +244,7 @@ prepare_images() {
         trap clear_up EXIT
         launch_docker "$folder"
         export DOCKER_HOST=unix://$folder/socket DOCKER_BUILDKIT=0
+        empty_docker
         for name in "$@"; do
             [[ $name == nakku* ]] || made+=("$name")
         done
@@ -268,18 +273,34 @@ prepare_images() {
     done
 }
 
-# Kept as well: it changes with its Dockerfile only.
+# What a check that was cut short has left, but for images.
+empty_docker() {
+    local containers
+    containers=$(docker ps -aq)
+    # shellcheck disable=SC2086
+    [[ -z $containers ]] || docker rm -fv $containers >/dev/null
+    docker volume prune -f >/dev/null
+    docker network prune -f >/dev/null
+}
+
+# hold_docker_cache: Docker data that is kept from check to check, for its images; one check at a time has it.
+hold_docker_cache() {
+    docker_cache=$cache/docker
+    mkdir -p "$docker_cache"
+    exec {docker_lock}>"$docker_cache/lock"
+    flock -n "$docker_lock" || { say "waiting for another check to end"; flock "$docker_lock"; }
+}
+
+# Built anew with its Dockerfile only.
 build_tools_image() {
-    local archive log=$work/tools-build.log
-    archive=$cache/images/nakku-tools-$(sha256sum <"$deploy/tools/Dockerfile" | cut -c 1-12).tar
-    if [[ -s $archive ]]; then
-        docker load -q -i "$archive" >/dev/null
-        return
+    local log=$work/tools-build.log name
+    name=nakku-tools:$(sha256sum <"$deploy/tools/Dockerfile" | cut -c 1-12)
+    if ! docker image inspect "$name" >/dev/null 2>&1; then
+        say "building nakku-tools:latest"
+        docker build -q --network=host -t "$name" "$deploy/tools" >"$log" 2>&1 ||
+            { tail -n 20 "$log" >&2; fail "deploy/tools/Dockerfile could not be built"; }
     fi
-    say "building nakku-tools:latest"
-    docker build -q --network=host -t nakku-tools:latest "$deploy/tools" >"$log" 2>&1 ||
-        { tail -n 20 "$log" >&2; fail "deploy/tools/Dockerfile could not be built"; }
-    docker save -o "$archive.new" nakku-tools:latest && mv "$archive.new" "$archive"
+    docker tag "$name" nakku-tools:latest
 }
 
 build_nakku_image() {
