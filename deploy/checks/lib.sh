@@ -192,8 +192,8 @@ launch_docker() {
     mkdir -p "$folder"/{data,exec}
     weigh_containers "/${2:-nakku-images}"
     setsid nohup "${prefix[@]}" dockerd --data-root "$folder/data" --exec-root "$folder/exec" \
-        --pidfile "$folder/docker.pid" -H "unix://$folder/socket" --userland-proxy=false \
-        --cgroup-parent "/${2:-nakku-images}" "${options[@]}" >"$folder/dockerd.log" 2>&1 </dev/null {docker_lock}>&- &
+        --pidfile "$folder/docker.pid" -H "unix://$folder/socket" --cgroup-parent "/${2:-nakku-images}" \
+        "${options[@]}" >"$folder/dockerd.log" 2>&1 </dev/null {docker_lock}>&- &
     echo $! >"$folder/started"
     on_exit stop_docker "$folder"
     until_true "$docker_start_seconds_max" "the Docker daemon in $folder" docker -H "unix://$folder/socket" info ||
