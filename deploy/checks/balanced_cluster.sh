@@ -91,7 +91,7 @@ start_servers() {
     master=127.0.0.1:$(cat "$work/mysql/node-1/port")
     replica=127.0.0.1:$(cat "$work/mysql/node-2/port")
     MYSQL_SOCKET=/run/nakku/mysql.sock MYSQL_LISTEN=${address[mysql-server]}:3306 MYSQL_MASTER=$master \
-        haproxy -f "$deploy/balanced/mysql.cfg" >"$work/mysql-server.log" 2>&1 &
+        setsid haproxy -f "$deploy/balanced/mysql.cfg" >"$work/mysql-server.log" 2>&1 &
 }
 
 make_secrets() {
@@ -174,7 +174,8 @@ start_node() {
 }
 
 launch_node() {
-    NAKKU_CONFIG=$work/$1.toml "$2" node >>"$work/$1.log" 2>&1 &
+    # A session of its own: Linux shares the processors out by sessions, and this is to be a machine of its own.
+    NAKKU_CONFIG=$work/$1.toml setsid "$2" node >>"$work/$1.log" 2>&1 &
     pid[$1]=$!
 }
 
@@ -221,10 +222,10 @@ replace_all() {
 
 start_balancers() {
     sed "s/listen \(80\|443\)/listen ${address[nginx]}:\1/" "$deploy/balanced/nginx.conf" >"$work/nginx.conf"
-    bash "$deploy/balanced/nginx-with-checks" "$work/nginx.conf" >"$work/nginx.log" 2>&1 &
+    setsid bash "$deploy/balanced/nginx-with-checks" "$work/nginx.conf" >"$work/nginx.log" 2>&1 &
     pid[nginx]=$!
     sed "s/bind :/bind ${address[haproxy]}:/" "$deploy/balanced/haproxy.cfg" >"$work/haproxy.cfg"
-    haproxy -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
+    setsid haproxy -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
     pid[haproxy]=$!
     local name
     for name in "${balancers[@]}"; do
@@ -241,7 +242,7 @@ orders() { python3 "$deploy/checks/steady_orders.py" "$@"; }
 start_load() {
     local part
     for part in 0 1; do
-        orders run --api "https://${balancers[part]}" --ca "$work/tls/ca.pem" --state "$work/state.json" \
+        setsid python3 "$deploy/checks/steady_orders.py" run --api "https://${balancers[part]}" --ca "$work/tls/ca.pem" --state "$work/state.json" \
             --log "$work/${balancers[part]}.orders" --name "${balancers[part]}" --rate "$rate" --seed "$seed" \
             --part "$part" --of 2 2>"$work/${balancers[part]}.load.log" &
         pid[load-$part]=$!
