@@ -93,7 +93,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Rows:
     def add(self, title, expected, seen, fine):
-        print(f"{title}\t{expected}\t{str(seen)[:150]}\t{'ok' if fine else 'FAILED'}", flush=True)
+        print(f"{title}\t{expected}\t{str(seen)[:150] or 'nothing'}\t{'ok' if fine else 'FAILED'}", flush=True)
 
 
 def ask(front, method, path, body=None, headers=None, context=None):
@@ -183,6 +183,7 @@ def probe_repetition(rows, name, front, context):
 
 
 def probe_stream(rows, name, front, context):
+    time.sleep(1.5)
     connection = context.wrap_socket(socket.create_connection((front, 443), 10), server_hostname=None)
     begun = time.time()
     connection.sendall(b"GET /api/v1/live/events HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")

@@ -16,6 +16,7 @@ import http.client
 import json
 import os
 import random
+import select
 import signal
 import ssl
 import sys
@@ -48,6 +49,10 @@ class Api:
             return http.client.HTTPSConnection(self.host, self.port or 443, context=self.context, **options)
         return http.client.HTTPConnection(self.host, self.port or 80, **options)
 
+    def is_closed(self):
+        """Whether the other side has closed the connection that was kept: every client looks before it uses it again."""
+        return self.connection.sock is None or bool(select.select([self.connection.sock], [], [], 0)[0])
+
     def ask(self, method, path, body=None, headers=None):
         """Status and body; status 0 and the reason when there was no answer. Never sends anything twice."""
         headers = dict(headers or {})
@@ -56,6 +61,9 @@ class Api:
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
+            if self.connection is not None and self.is_closed():
+                self.connection.close()
+                self.connection = None
             if self.connection is None:
                 self.connection = self.connect()
             self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
