@@ -75,7 +75,7 @@ start_server() {
 started() { tr ' ' '\n' <"$work/$1.started" | sed -n "s/^$2=//p"; }
 
 start_servers() {
-    start_server mysql mariadb-pair &
+    start_server mysql "$databases-pair" &
     start_server kafka kafka &
     start_server redis redis-cluster &
     local job
@@ -85,6 +85,9 @@ start_servers() {
     operator=$(started mysql operator_url)
     database_login=${url#mysql://}
     database_login=${database_login%@*}
+    # What the test servers' addresses have behind them.
+    database_options=""
+    [[ $url != *\?* ]] || database_options=\?${url#*\?}
     operator_password=${operator#*//*:}
     operator_password=${operator_password%@*}
     (umask 077 && echo "$operator_password" >"$work/operator-password")
@@ -116,10 +119,10 @@ data = "$work/$name.data"
 # A machine that does ten things at once stalls for seconds. Balancers wait 15 s for an answer.
 [cluster]
 lease_ms = $lease_ms
-renew_ms = 500
+renew_ms = 250
 
 [databases]
-default = ["mysql://$database_login@mysql-server:3306"]
+default = ["mysql://$database_login@mysql-server:3306$database_options"]
 
 [listen]
 gateway = "$at:8080"
