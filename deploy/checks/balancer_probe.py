@@ -27,7 +27,7 @@ FRONTS = {"nginx": "127.0.5.1", "haproxy": "127.0.5.2"}
 GATEWAYS = ["127.0.4.1", "127.0.4.2", "127.0.4.3"]
 START_SECONDS_MAX = 20
 # Two checks and a reload take a second; five times that, on a busy machine more.
-NOTICED_SECONDS_MAX = 15
+NOTICED_SECONDS_MAX = 60
 
 
 class Seen:
