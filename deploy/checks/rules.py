@@ -91,7 +91,8 @@ def compose(files):
             rule(any("no-new-privileges" in option for option in of.get("security_opt", [])), where, "may gain privileges")
             rule(of.get("network_mode") != "host" and of.get("pid") != "host", where, "shares the machine's network or processes")
             rule(of.get("restart") in ("unless-stopped", "always", "on-failure", "no"), where, "says nothing of restarts")
-            rule(is_client or of.get("healthcheck", {}).get("test"), where, "no health check")
+            ends = of.get("restart") in ("on-failure", "no")
+            rule(is_client or ends or of.get("healthcheck", {}).get("test"), where, "no health check")
             if is_node:
                 rule(of.get("read_only"), where, "its root file system can be written")
                 settings = of.get("environment") or {}
