@@ -229,6 +229,7 @@ impl Handoff {
                 self.claim(waiting, view.version).await;
             }
         }
+        self.tell_halted(&placement);
         self.progress.send_if_modified(|progress| {
             let now = Progress { view_version: view.version, serving: self.serving.len(), wanted: wanted.len() };
             std::mem::replace(progress, now) != now
@@ -312,6 +313,13 @@ impl Handoff {
         });
         let served: HashMap<(&'static str, &str), bool> = join_all(looks).await.into_iter().collect();
         shards.retain(|shard| served[&(shard.service, self.databases.server_of(*shard))]);
+    }
+
+    fn tell_halted(&self, placement: &Placement) {
+        for service in &self.services {
+            let mine = placement.all().filter(|(shard, owner)| shard.service == *service && *owner == Some(&self.node));
+            metrics::node::shards_halted(service, mine.filter(|(shard, _)| self.is_halted(*shard)).count() as u64);
+        }
     }
 
     fn is_halted(&self, shard: ShardId) -> bool {

@@ -12,6 +12,7 @@ use crate::events::Outboxes;
 use crate::handle::Router;
 use crate::inspect::observe::Observer;
 use crate::instance::EntityType;
+use crate::metrics;
 use crate::provider::Provider;
 use crate::reference::{Address, Kind};
 
@@ -79,6 +80,7 @@ impl Runtime {
     ) -> Self {
         let types: HashMap<String, Arc<dyn EntityType>> =
             types.into_iter().map(|one| (one.kind().to_string(), one)).collect();
+        types.values().for_each(|one| metrics::hosts(one.kind()));
         let observer = Arc::new(Observer::new(types.values().map(|one| one.kind())));
         Self {
             types,

@@ -173,6 +173,11 @@ impl Step {
         Self { span: Span::none(), traceparent: around }
     }
 
+    /// The trace that it is of, for a log line.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        self.traceparent.map(|one| one.trace_hex().to_string())
+    }
+
     /// Adds what was not known at the beginning.
     pub(crate) fn note(&self, field: &'static str, value: impl tracing::Value) {
         self.span.record(field, value);

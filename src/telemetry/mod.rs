@@ -2,8 +2,10 @@
 //!
 //! - [`span`]: notes the spans of this node with the trace that each belongs to
 //! - [`export`]: sends them to an OpenTelemetry collector
+//! - [`json`]: log lines as JSON, with the trace that each belongs to
 
 pub mod export;
+pub mod json;
 pub mod span;
 
 #[cfg(test)]
@@ -29,7 +31,7 @@ pub fn start(settings: &Settings) -> Result<(), SettingsError> {
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
     let lines = match settings.log.format {
         LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.json().event_format(json::JsonLines).boxed(),
     };
     let endpoint = &settings.telemetry.otlp_endpoint;
     let spans = match endpoint.as_str() {

@@ -1,6 +1,9 @@
-//! Spans end in the collector under the trace that they were begun with.
+//! Spans end in the collector under the trace that they were begun with, and lines in the log name it.
 
-use serde_json::Value;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -9,6 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::export;
+use super::json::JsonLines;
 use super::span::{self, EndedSpan, SpanLayer};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -90,6 +94,64 @@ async fn the_collector_gets_a_batch() {
     assert_eq!(spans[0]["traceId"], TRACE);
     assert_eq!(spans[0]["spanId"], "00f067aa0ba902b7");
     assert!(spans[0]["endTimeUnixNano"].is_string(), "64-bit numbers are texts in OTLP's JSON");
+}
+
+/// What lines log, as the layer of a node writes it.
+fn logged(work: impl FnOnce()) -> Vec<Value> {
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no test panics in it").write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let written = Shared::default();
+    let writer = written.clone();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
+    let lines = lines.json().event_format(JsonLines).with_filter(tracing::level_filters::LevelFilter::INFO);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), work);
+    let bytes = written.0.lock().expect("no test panics in it").clone();
+    let text = String::from_utf8(bytes).expect("lines are UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is one JSON document")).collect()
+}
+
+#[test]
+fn json_lines_name_the_trace_that_they_belong_to() {
+    let lines = logged(|| {
+        let request = tracing::info_span!(
+            "request",
+            trace_id = TRACE,
+            span_id = "00f067aa0ba902b7",
+            request_id = "r-1",
+            route = "/"
+        );
+        request.in_scope(|| {
+            tracing::warn!(attempts = 3, "within a request");
+            tracing::info_span!("export", route = "/rows").in_scope(|| tracing::info!("deeper"));
+        });
+        tracing::error!(trace_id = TRACE, message_id = 7, "outside of one, which knows its trace");
+        tracing::info!("of no trace");
+    });
+    let [within, deeper, told, none] = lines.as_slice() else { panic!("four lines, not {lines:?}") };
+    assert_eq!((&within["message"], &within["level"]), (&json!("within a request"), &json!("WARN")));
+    assert_eq!(
+        (&within["trace_id"], &within["request_id"], &within["attempts"]),
+        (&json!(TRACE), &json!("r-1"), &json!(3))
+    );
+    assert_eq!((&deeper["trace_id"], &deeper["route"]), (&json!(TRACE), &json!("/rows")));
+    assert_eq!((&told["trace_id"], &told["message_id"]), (&json!(TRACE), &json!(7)));
+    assert!(none.get("trace_id").is_none() && none["timestamp"].is_string() && none["target"].is_string(), "{none}");
+}
+
+#[test]
+fn fields_do_not_hide_what_every_line_has() {
+    let lines = logged(|| tracing::info!(target: "nakku::audit", level = "mine", timestamp = 1, "said"));
+    let [line] = lines.as_slice() else { panic!("one line, not {lines:?}") };
+    assert_eq!((&line["level"], &line["target"]), (&json!("INFO"), &json!("nakku::audit")));
+    assert_eq!((&line["field.level"], &line["field.timestamp"]), (&json!("mine"), &json!(1)));
 }
 
 /// One request: its head and its JSON body.

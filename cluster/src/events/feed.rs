@@ -65,6 +65,11 @@ pub(crate) struct Feeder {
 }
 
 impl Feeder {
+    pub(crate) fn new(consumer: ConsumerType, router: Weak<dyn Router>) -> Self {
+        metrics::consumes(consumer.group);
+        Self { consumer, router }
+    }
+
     /// Hands over events of one source shard, in the order of their sequence, until all are consumed or set
     /// aside. `complete` says that
     /// the source has nothing between them and what the intake has consumed.

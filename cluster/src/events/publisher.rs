@@ -75,8 +75,8 @@ struct Step {
     shard: ShardId,
     /// Where it was.
     from: Position,
-    /// Where it will be after each of its events.
-    reached: Vec<Position>,
+    /// Where it will be after each of its events, and of which type that is.
+    reached: Vec<(Position, String)>,
     /// Where it will be after all of its rows.
     end: Position,
 }
@@ -91,6 +91,7 @@ pub(crate) fn start(
     sink: Arc<dyn EventSink>,
     linger: Duration,
 ) -> JoinHandle<()> {
+    metrics::publishes(service);
     let publisher = Publisher { service, on, sink, linger, positions: HashMap::new(), busy: HashSet::new() };
     tokio::spawn(publisher.run())
 }
@@ -177,8 +178,8 @@ impl Publisher {
                     continue;
                 };
                 at = Position { seq: row.seq, published: behind(&event, at.published), ..at };
+                reached.push((at, event.event_type.clone()));
                 events.push(event);
-                reached.push(at);
             }
             steps.push(Step { shard: *shard, from, reached, end: Position { seq: last.seq, ..at } });
         }
@@ -204,13 +205,15 @@ impl Publisher {
             rows += usize::try_from(end.seq - from.seq).unwrap_or(usize::MAX);
             let outcomes: Vec<_> = results.by_ref().take(reached.len()).collect();
             let taken = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
-            metrics::published(self.service, taken);
+            for same in reached[..taken].chunk_by(|(_, one), (_, other)| one == other) {
+                metrics::published(self.service, &same[0].1, same.len() as u64);
+            }
             let to = match outcomes.into_iter().nth(taken) {
                 None if taken == reached.len() => end,
                 missing => {
                     let error = missing.and_then(Result::err).map_or("no answer".to_owned(), |error| error.0);
                     failure = failure.or(Some(error));
-                    taken.checked_sub(1).map_or(from, |last| reached[last])
+                    taken.checked_sub(1).map_or(from, |last| reached[last].0)
                 }
             };
             // It may have gone meanwhile, and even have come back.

@@ -25,7 +25,7 @@ mod hitters;
 pub(crate) mod inspector;
 pub(crate) mod moves;
 pub(crate) mod observe;
-mod points;
+pub(crate) mod points;
 pub mod question;
 pub mod report;
 mod tail;

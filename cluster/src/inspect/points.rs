@@ -61,6 +61,12 @@ impl Machine {
     }
 }
 
+/// Processor time of this process since its start.
+#[allow(clippy::cast_precision_loss, reason = "a figure to look at")]
+pub(crate) fn cpu_seconds() -> f64 {
+    ticks() as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
 /// Of `/proc/self/stat`, fields 14 and 15 (proc(5)): user and system time in clock ticks.
 fn ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -70,7 +76,7 @@ fn ticks() -> u64 {
 }
 
 /// Of `/proc/self/statm`, field 2 (proc(5)): resident pages.
-fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
     pages * rustix::param::page_size() as u64

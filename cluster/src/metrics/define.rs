@@ -5,8 +5,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Counter, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use serde::Serialize;
 
@@ -60,6 +60,16 @@ pub fn gauge(name: &'static str, help: &'static str) -> IntGauge {
 /// Gauges by labels.
 pub fn gauges(name: &'static str, help: &'static str, labels: &[&'static str]) -> IntGaugeVec {
     defined("gauge", name, help, labels, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A counter of seconds without labels.
+pub fn seconds_counter(name: &'static str, help: &'static str) -> Counter {
+    defined("counter", name, help, &[], Counter::new(name, help))
+}
+
+/// Gauges of seconds by labels.
+pub fn seconds_gauges(name: &'static str, help: &'static str, labels: &[&'static str]) -> GaugeVec {
+    defined("gauge", name, help, labels, GaugeVec::new(Opts::new(name, help), labels))
 }
 
 /// A histogram with the upper bounds of its buckets.

@@ -1,8 +1,10 @@
 //! Every metric of this crate: name, labels, help. Labels are types and places, never ids.
 //!
 //! - [`define`]: how any crate defines a metric, so that it is printed and described
+//! - `node`: how a node and what it rests on are, looked at every few seconds
 
 pub mod define;
+pub(crate) mod node;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -19,6 +21,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::define);
 /// Defines them all, so that they are printed before they first change.
 pub fn define() {
     LazyLock::force(&METRICS);
+    node::define();
 }
 
 struct Metrics {
@@ -92,7 +95,11 @@ impl Metrics {
                 "Messages of links that could not be delivered: strays of a former link, answers and notices to a peer that takes none.",
                 &["what"],
             ),
-            published: counters("nakku_events_published_total", "Events that the sink has taken.", &["service"]),
+            published: counters(
+                "nakku_events_published_total",
+                "Events that the sink has taken, by service and type.",
+                &["service", "type"],
+            ),
             publish_failures: counters(
                 "nakku_events_publish_failures_total",
                 "Rounds of publishing that failed and are repeated.",
@@ -182,8 +189,25 @@ pub(crate) fn effect(kind: &str, step: &str, outcome: &str) {
     METRICS.effects.with_label_values(&[kind, step, outcome]).inc();
 }
 
-pub(crate) fn published(service: &str, count: usize) {
-    METRICS.published.with_label_values(&[service]).inc_by(count as u64);
+pub(crate) fn published(service: &str, event_type: &str, count: u64) {
+    METRICS.published.with_label_values(&[service, event_type]).inc_by(count);
+}
+
+/// Counts of a service that is published from here begin at 0, so that the first failure shows as an increase.
+pub(crate) fn publishes(service: &str) {
+    METRICS.publish_failures.with_label_values(&[service]);
+}
+
+/// The same of a group that is fed from here.
+pub(crate) fn consumes(group: &str) {
+    METRICS.consumed.with_label_values(&[group]);
+    METRICS.dead_letters.with_label_values(&[group]);
+    METRICS.event_gaps.with_label_values(&[group]);
+}
+
+/// And of a kind of entities that lives here.
+pub(crate) fn hosts(kind: Kind) {
+    METRICS.restarts.with_label_values(&[kind.service, kind.entity]);
 }
 
 pub(crate) fn publish_failed(service: &str) {

@@ -5,8 +5,10 @@
 //!
 //! - `settings`: what a node is told
 //! - `status`: what it knows of the cluster
+//! - `gauges`: how it is, for its metrics
 //! - `housekeeping`: passivation and pruning
 
+mod gauges;
 mod housekeeping;
 mod settings;
 pub(crate) mod status;
@@ -221,13 +223,14 @@ impl Node {
             incarnations.watch(),
             reminders::start(Arc::clone(&runtime), Arc::clone(&databases), Arc::clone(&open), to_remind),
             housekeeping::start(Arc::clone(&open), databases, settings.journal_keep_rows),
+            gauges::start(Arc::downgrade(&router), &settings.version),
             tokio::spawn(follow_view(Arc::clone(&membership), Arc::clone(&links))),
             tokio::spawn(follow_suspicions(Arc::clone(&membership), Arc::clone(&links))),
         ];
         let weak = Arc::downgrade(&(router.clone() as Arc<dyn Router>));
         let feeders = |services: &[&Service]| -> Vec<Feeder> {
             let consumers = services.iter().flat_map(|service| &service.consumers);
-            consumers.map(|consumer| Feeder { consumer: *consumer, router: weak.clone() }).collect()
+            consumers.map(|consumer| Feeder::new(*consumer, weak.clone())).collect()
         };
         let (sink, linger): (Arc<dyn EventSink>, _) = match &kafka {
             Some(kafka) => {

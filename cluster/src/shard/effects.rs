@@ -81,7 +81,8 @@ async fn run(
     let mut answers: Vec<Option<Answer>> = vec![None; effect.calls.len()];
     let command = loop {
         if let Some((_, command)) = effect.give_up.as_ref().filter(|(most, _)| attempts >= *most) {
-            tracing::warn!(entity = %from, step = id.step, attempts, "an effect is given up");
+            let trace_id = trace.trace_id();
+            tracing::warn!(entity = %from, step = id.step, attempts, trace_id, "an effect is given up");
             metrics::effect(&from.kind, id.step, "given_up");
             break command.clone();
         }
@@ -102,7 +103,8 @@ async fn run(
             match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| then(complete))) {
                 Ok(command) => break command,
                 Err(_) => {
-                    tracing::error!(entity = %from, step = id.step, "an answer was not understood");
+                    let trace_id = trace.trace_id();
+                    tracing::error!(entity = %from, step = id.step, trace_id, "an answer was not understood");
                     metrics::effect(&from.kind, id.step, "not_understood");
                     tokio::time::sleep(pause_after(attempts + 1)).await;
                     ended(&entity, id, attempts + 1, Vec::new(), trace);

@@ -284,6 +284,8 @@ impl EntityState {
         let took = began.elapsed();
         let Ok(decided) = decided else {
             metrics::asked(kind, "panic");
+            let (entity, trace_id) = (self.address(), step.trace_id());
+            tracing::error!(%entity, trace_id, "an entity panicked while it decided");
             step.note("outcome", "panic");
             if let Some(reply) = cause.reply.take() {
                 reply.fail(Failure::Crashed { entity: self.address().to_string() });

@@ -1,11 +1,21 @@
-//! `nakku metrics`: what every metric says.
+//! `nakku metrics`: what every metric says, and what Grafana shows of them.
+//!
+//! - [`dashboards`]: the boards, made from the definitions
+//! - `promql`: which metrics and labels an expression names, for the tests
+
+mod dashboards;
+#[cfg(test)]
+mod promql;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 use nakku_gateway::metrics;
 
-use super::outcome::Done;
+use super::outcome::{Done, Wrong};
 use super::show;
 
 /// `nakku metrics`.
@@ -14,6 +24,9 @@ pub struct Metrics {
     /// Print the page about them (docs/metrics.md) instead
     #[arg(long, conflicts_with = "json")]
     pub docs: bool,
+    /// Write Grafana's dashboards (deploy/monitoring/dashboards) into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["json", "docs"])]
+    pub dashboards: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -23,6 +36,14 @@ pub struct Metrics {
 pub fn run(arguments: &Metrics) -> Done {
     if arguments.docs {
         return show::line(page().trim_end());
+    }
+    if let Some(folder) = &arguments.dashboards {
+        for (name, text) in dashboards::all(&metrics::all()) {
+            let file = folder.join(name);
+            std::fs::write(&file, text)
+                .map_err(|error| Wrong::Failed(format!("{} can't be written: {error}", file.display())))?;
+        }
+        return Ok(());
     }
     let all = metrics::all();
     let rows = all.iter().map(|one| vec![one.name.into(), one.kind.into(), one.labels.join(", "), one.help.into()]);
@@ -44,21 +65,9 @@ const PAGE_HEAD: &str = "\
 # Metrics
 
 Every node prints them as Prometheus text at `/metrics` of its gateway and of each service's port. They are of the whole
-process. Labels name types and places, never one user, order or product.
+process: scrape one port of each. [deploy/monitoring](../deploy/monitoring/README.md) has what to scrape, alerts and
+dashboards. Labels name types and places, never one user, order or product.
 
 | metric | kind | labels | what it says |
 |---|---|---|---|
 ";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_committed_page_is_current() {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-        let committed = std::fs::read_to_string(&file).unwrap_or_default();
-        let told = "docs/metrics.md is old; run: cargo run --release -- metrics --docs > docs/metrics.md";
-        assert!(committed == page(), "{told}");
-    }
-}
