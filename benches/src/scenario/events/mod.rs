@@ -6,9 +6,14 @@
 //! events, so that it is the way of the events that is measured and not commands, which `journal` and `checkout`
 //! measure. Intakes are asked again and again how many events they have consumed; what they answer is durable.
 //!
+//! Beside the whole way the first part of it is measured by itself: a backlog that is committed while the brokers can't
+//! be reached, from their return until they have acknowledged all of it. Only that does what the baseline does.
+//!
 //! - `sample`: the two services
+//! - `backlog`: from the journal to the brokers, alone
 //! - `baseline`: librdkafka's producer
 
+mod backlog;
 mod baseline;
 mod sample;
 
@@ -53,6 +58,8 @@ const AHEAD_MAX: u64 = 2_048;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What analytics are to keep to.
 const LAG_P99_MILLIS_MAX: f64 = 2_000.0;
+/// So long after the last event the publisher has written how far it got; else the next node would publish some again.
+const POSITIONS_WRITTEN: Duration = Duration::from_millis(2_500);
 /// The least share of librdkafka's own rate.
 const RATIO_MIN: f64 = 0.5;
 
@@ -99,11 +106,18 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
         p99.push(lag.millis(0.99));
     }
 
-    let ratio = through.ratio(&raw);
+    tokio::time::sleep(POSITIONS_WRITTEN).await;
+    node.drain().await.map_err(|error| BenchError::failed("the node", error))?;
+    let mut published = Series::default();
+    for repeat in 0..arguments.repeats {
+        eprintln!("backlog {} of {}", repeat + 1, arguments.repeats);
+        published.push(backlog::measure(&database.url, &kafka).await?);
+    }
+
+    let (ratio, ratio_published) = (through.ratio(&raw), published.ratio(&raw));
     let versions = database.versions().await?;
     let own: Vec<u32> = brokers.pids.iter().copied().chain(database.pid).collect();
     let machine = watch.finish(&own, versions);
-    node.stop().await;
     let sink_topic = kafka.topic(SINK);
     let dead_letters = kafka.topic("dead-letter");
     baseline::delete_topics(&kafka, &[&events_topic, &sink_topic, &baseline_topic, &dead_letters]).await?;
@@ -122,6 +136,7 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
         ),
         ("a message".into(), format!("{} bytes of CloudEvents JSON", baseline::mean_bytes(&messages))),
         ("source".into(), format!("{SHARD_COUNT_DEFAULT} shards, {EVENTS_PER_COMMAND} events a command")),
+        ("backlog".into(), format!("{} events in each shard", backlog::PER_SHARD)),
         ("an order's equivalent".into(), format!("one command with {EVENTS_PER_ORDER} events")),
     ]);
     Ok(Report {
@@ -132,8 +147,9 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
              shard under way; lag: at a steady {ORDERS_PER_SECOND} orders/s, from the answer to the command until an \
              intake says that it has its events, asked every {} ms). The rate includes both commits in the database. \
              Beside it librdkafka's producer alone, which sends messages read from the events' topic to one like it \
-             until they are acknowledged; nobody consumes these. Node, database, brokers and load on the same \
-             processors.",
+             until they are acknowledged; nobody consumes these. A backlog: events that were committed while the \
+             brokers could not be reached, from the first acknowledgement after their return to the last; nobody consumes \
+             these either. Node, database, brokers and load on the same processors.",
             LOOK_EVERY.as_millis()
         ),
         settings,
@@ -141,12 +157,15 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
             Figure::new("from commit to a durable effect", "events/s", &through),
             Figure::new("librdkafka's own producer", "messages/s", &raw),
             Figure::new("ratio", "", &ratio),
+            Figure::new("from a backlog in the journal to Kafka", "events/s", &published),
+            Figure::new("ratio of the backlog", "", &ratio_published),
             Figure::new("steady: orders committed", "orders/s", &orders),
             Figure::new("steady: lag p50", "ms", &p50),
             Figure::new("steady: lag p99", "ms", &p99),
         ],
         targets: vec![
             Target::new("ratio", &ratio, Bound::AtLeast(RATIO_MIN)),
+            Target::new("ratio of the backlog", &ratio_published, Bound::AtLeast(RATIO_MIN)),
             Target::new(
                 "steady: orders committed (orders/s)",
                 &orders,
