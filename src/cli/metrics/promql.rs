@@ -39,7 +39,8 @@ pub fn named(expression: &str) -> Named {
                 named.grouped.extend(words[place..end].iter().filter(|word| is_name(word)).cloned());
                 place = end;
             }
-        } else if next != Some("(") {
+        } else if !matches!(next, Some("(" | "by" | "without")) {
+            // Neither a function nor an aggregation.
             let mut labels = Vec::new();
             if next == Some("{") {
                 let end = place + words[place..].iter().position(|word| word == "}").unwrap_or(0);
