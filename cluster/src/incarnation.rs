@@ -59,6 +59,11 @@ impl Incarnations {
         Ok(Self { databases: agreed, cluster })
     }
 
+    /// The database that remembers them.
+    pub(crate) fn cluster(&self) -> &dyn ClusterStore {
+        self.cluster.as_ref()
+    }
+
     /// The highest known one; 0 for a database that this node does not use.
     pub fn of(&self, service: &str, server: &str) -> u64 {
         self.known(service, server).map_or(0, |known| known.incarnation.load(Ordering::Acquire))

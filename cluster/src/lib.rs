@@ -23,6 +23,7 @@ pub mod query;
 pub mod reference;
 mod region;
 mod reminders;
+pub mod restore;
 pub mod router;
 pub mod runtime;
 pub mod service;

@@ -20,6 +20,9 @@ pub const SHARD_COUNT_MAX: u32 = 65_536;
 /// Partitions of a service's topic unless set otherwise.
 pub const EVENT_PARTITIONS_DEFAULT: u32 = 8;
 
+/// Stands in the place of the topology while a backup is being put back.
+pub(crate) const RESTORING: &str = r#"{"restoring":true}"#;
+
 /// What all nodes of a cluster must have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
@@ -81,6 +84,11 @@ pub enum TopologyError {
     /// The cluster database holds a topology that this version can't read.
     #[error("the founded topology can't be read: {0}")]
     Unreadable(String),
+    /// The databases are only half there.
+    #[error(
+        "a backup is being put back, or that ended half-way: wait for it, or run nakku restore again with --replace"
+    )]
+    Restoring,
     /// The cluster database can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -163,8 +171,11 @@ impl Topology {
     /// The document as it was stored.
     ///
     /// # Errors
-    /// [`TopologyError::Unreadable`].
+    /// [`TopologyError::Unreadable`], or [`TopologyError::Restoring`].
     pub fn from_json(json: &[u8]) -> Result<Self, TopologyError> {
+        if json == RESTORING.as_bytes() {
+            return Err(TopologyError::Restoring);
+        }
         serde_json::from_slice(json).map_err(|error| TopologyError::Unreadable(error.to_string()))
     }
 

@@ -1,6 +1,7 @@
 //! What a node knows of the cluster.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::metrics;
 use crate::router::NodeRouter;
@@ -50,11 +51,14 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
     }
 }
 
+/// A server that does not answer within this is down to whoever asks; the whole status is waited for not much longer.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(800);
+
 /// Asks every database for a trifle, and the broker, side by side.
 async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
     let checks = router.databases.all().map(|(name, server)| async move {
-        let began = std::time::Instant::now();
-        let outcome = server.store.ping().await.map_err(|error| error.to_string());
+        let began = Instant::now();
+        let outcome = in_time(async { server.store.ping().await.map_err(|error| error.to_string()) }).await;
         let refused = router.databases.incarnations().refused_on(name);
         let outcome = outcome.and_then(|()| match refused.is_empty() {
             true => Ok(()),
@@ -69,19 +73,39 @@ async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
         }
     });
     let (mut dependencies, broker) = futures::join!(futures::future::join_all(checks), broker(router));
+    dependencies.extend(cluster_database(router, &dependencies));
     dependencies.extend(broker);
     dependencies
 }
 
+/// The cluster database, where it is not on one of the services' servers. Every renewal of the lease tells how it is.
+fn cluster_database(router: &NodeRouter, others: &[Dependency]) -> Option<Dependency> {
+    let health = router.membership.get()?.store_health();
+    let location = router.databases.incarnations().cluster().location_of_cluster();
+    let is_known = others.iter().any(|other| other.location == location);
+    (!is_known).then(|| Dependency {
+        name: "database cluster".to_owned(),
+        location: location.to_owned(),
+        up: health.up,
+        latency_us: health.latency_us,
+        error: health.error,
+    })
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let outcome = tokio::time::timeout(ANSWER_PATIENCE, work).await;
+    outcome.unwrap_or_else(|_| Err(format!("no answer within {} ms", ANSWER_PATIENCE.as_millis())))
+}
+
 async fn broker(router: &NodeRouter) -> Option<Dependency> {
     let sink = router.broker.as_ref()?;
-    let began = std::time::Instant::now();
-    let outcome = sink.check().await;
+    let began = Instant::now();
+    let outcome = in_time(async { sink.check().await.map_err(|error| error.0) }).await;
     Some(Dependency {
         name: "kafka".to_owned(),
         location: sink.location().to_owned(),
         up: outcome.is_ok(),
         latency_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        error: outcome.err().map(|error| error.0),
+        error: outcome.err(),
     })
 }

@@ -181,6 +181,10 @@ impl SqlStore {
 
 #[async_trait]
 impl ClusterStore for SqlStore {
+    fn location_of_cluster(&self) -> &str {
+        &self.server.location
+    }
+
     async fn migrate_cluster(&self) -> Result<(), StoreError> {
         migrate::migrate(&self.server, DATABASE, schema::CLUSTER, &[]).await.map_err(|fault| self.error(fault))
     }

@@ -6,6 +6,8 @@
 //!
 //! - `sql` reads, `cluster_sql` keeps the agreements, [`writer`] commits batches;
 //! - [`migrate`] brings databases up to date; [`schema`] tells authors of services what to write;
+//! - `restoring` marks a cluster database that is being put back;
+//! - [`snapshot`] reads all servers as of one moment, for backups, and puts rows back;
 //! - `statements` holds the SQL, the same for all servers but for a few words;
 //! - [`server`] keeps sessions for reads; [`session`] is one of either driver, [`sqlite`] or [`mysql`]; `turn` is
 //!   the queue of those that write to one SQLite file.
@@ -15,9 +17,11 @@ pub mod migrate;
 pub mod mysql;
 #[cfg(test)]
 mod plans;
+mod restoring;
 pub mod schema;
 pub mod server;
 pub mod session;
+pub mod snapshot;
 mod sql;
 pub mod sqlite;
 mod statements;
@@ -126,6 +130,11 @@ pub trait StoreWriter: Send {
 /// What the cluster has agreed on.
 #[async_trait]
 pub trait ClusterStore: Send + Sync + 'static {
+    /// Where it is, without secrets, for messages and logs.
+    fn location_of_cluster(&self) -> &str {
+        "the cluster database"
+    }
+
     /// Creates the cluster database's tables where they are missing.
     async fn migrate_cluster(&self) -> Result<(), StoreError>;
 

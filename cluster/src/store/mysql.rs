@@ -99,16 +99,25 @@ fn arguments(values: &[Value<'_>]) -> Result<MySqlArguments, Fault> {
     Ok(arguments)
 }
 
-/// A server that can't be reached while connecting has done nothing.
+/// A server that can't be reached while connecting has done nothing. One that can't be trusted is not tried again.
 fn connect_fault(error: &sqlx::Error) -> Fault {
+    let is_about_tls = match error {
+        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => true,
+        // What the TLS library finds wrong comes as this.
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    };
     match fault(error) {
+        Fault::Lost(cause) | Fault::Again(cause) | Fault::Refused(cause) if is_about_tls => {
+            Fault::Refused(format!("{cause}; check ssl-ca and ssl-mode in the address, and the server's certificate"))
+        }
         Fault::Lost(cause) | Fault::Again(cause) => Fault::Unavailable(cause),
         other => other,
     }
 }
 
 /// Error numbers as in MySQL's and MariaDB's error references.
-fn fault(error: &sqlx::Error) -> Fault {
+pub(super) fn fault(error: &sqlx::Error) -> Fault {
     let cause = error.to_string();
     let sqlx::Error::Database(database) = error else {
         return match error {
@@ -130,6 +139,24 @@ fn fault(error: &sqlx::Error) -> Fault {
         1040 | 1203 | 1226 | 1290 | 1792 | 1836 | 1047 => Fault::Unavailable(cause),
         // Database, table, column or index is there; nothing to drop.
         1007 | 1050 | 1060 | 1061 | 1091 => Fault::Exists(cause),
-        _ => Fault::Refused(cause),
+        number => match advice(number) {
+            Some(advice) => Fault::Refused(format!("{cause}; {advice}")),
+            None => Fault::Refused(cause),
+        },
+    }
+}
+
+/// What an operator does about a refusal.
+fn advice(number: u16) -> Option<&'static str> {
+    match number {
+        // Access denied, for the user at all.
+        1045 | 1698 => Some("check user and password in the address, or databases.password"),
+        // For the database, a table, an operation.
+        1044 | 1142 | 1227 => Some("as an administrator there: GRANT ALL ON `nakku\\_%`.* TO that user"),
+        1049 => Some("run nakku migrate, or create it"),
+        3159 => Some("the server wants TLS: add ?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE to the address"),
+        // The disk is full, in the server's words and the engine's.
+        1021 | 1114 => Some("the server's disk is full; free some space there"),
+        _ => None,
     }
 }

@@ -163,6 +163,22 @@ impl Row {
         .map_err(|error| Fault::Refused(format!("column {index}: {error}")))
     }
 
+    pub(super) fn optional_bytes(&self, index: usize) -> Result<Option<Vec<u8>>, Fault> {
+        match self {
+            Self::MySql(row) => row.try_get::<Option<Vec<u8>>, _>(index),
+            Self::Sqlite(row) => row.try_get::<Option<Vec<u8>>, _>(index),
+        }
+        .map_err(|error| Fault::Refused(format!("column {index}: {error}")))
+    }
+
+    pub(super) fn optional_integer(&self, index: usize) -> Result<Option<i64>, Fault> {
+        match self {
+            Self::MySql(row) => row.try_get::<Option<i64>, _>(index),
+            Self::Sqlite(row) => row.try_get::<Option<i64>, _>(index),
+        }
+        .map_err(|error| Fault::Refused(format!("column {index}: {error}")))
+    }
+
     pub(super) fn unsigned(&self, index: usize) -> Result<u64, Fault> {
         let number = self.integer(index)?;
         u64::try_from(number).map_err(|_| Fault::Refused(format!("column {index}: {number} is negative")))

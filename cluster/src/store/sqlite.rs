@@ -86,7 +86,7 @@ fn arguments(values: &[Value<'_>]) -> Result<SqliteArguments, Fault> {
 }
 
 /// Result codes as in <https://www.sqlite.org/rescode.html>; the low byte is the primary one.
-fn fault(error: &sqlx::Error) -> Fault {
+pub(super) fn fault(error: &sqlx::Error) -> Fault {
     let cause = error.to_string();
     let sqlx::Error::Database(database) = error else {
         return match error {
@@ -104,6 +104,8 @@ fn fault(error: &sqlx::Error) -> Fault {
         // Busy, locked.
         (_, 5 | 6) => Fault::Again(cause),
         (_, 1) if cause.contains("already exists") || cause.contains("duplicate column name") => Fault::Exists(cause),
+        (_, 13) => Fault::Refused(format!("{cause}; free some space where the file is")),
+        (_, 8 | 14) => Fault::Refused(format!("{cause}; check that its folder is there and may be written to")),
         _ => Fault::Refused(cause),
     }
 }
