@@ -6,6 +6,7 @@ readonly mysql_sha256=a893e37643da168bab27c56878bede403d938ead1fc08b74bf85dad66b
 readonly mysql_home=$cache/mysql-8.0.15
 # The account that tests use on MySQL, so that caching_sha2_password is what they log in by.
 readonly mysql_password=tested-and-thrown-away
+readonly mariadb_password=tested-and-thrown-away
 
 mysql_installed() { [[ -x $mysql_home/bin/mysqld ]]; }
 
@@ -46,6 +47,24 @@ write_mariadb() {
         "--socket=$dir/socket" "--pid-file=$dir/server.pid" "--tmpdir=$dir/tmp" --bind-address=127.0.0.1 \
         "--port=$port" --max-connections=500
     write_variables "$dir" "URL=mysql://root@127.0.0.1:$port"
+}
+
+# Only over TLS, and by a user who has what Nakku needs on its own databases and nothing else.
+write_mariadb_tls() {
+    local dir=$1 port
+    write_mariadb "$dir"
+    port=$(cat "$dir/port")
+    write_certificates "$dir"
+    sed "s/PASSWORD/$mariadb_password/" >"$dir/init.sql" <<'SQL'
+CREATE USER IF NOT EXISTS 'nakku'@'%' IDENTIFIED BY 'PASSWORD' REQUIRE SSL;
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, LOCK TABLES ON `nakku\_%`.* TO 'nakku'@'%';
+SQL
+    printf ' %q' "--init-file=$dir/init.sql" "--ssl-cert=$dir/server.crt" "--ssl-key=$dir/server.key" \
+        "--ssl-ca=$dir/ca.pem" --require-secure-transport=ON >"$dir/tls"
+    sed -i "\$s|\$|$(cat "$dir/tls")|" "$dir/launch"
+    write_variables "$dir" \
+        "URL=mysql://nakku:$mariadb_password@127.0.0.1:$port?ssl-mode=VERIFY_IDENTITY&ssl-ca=$dir/ca.pem" \
+        "CA=$dir/ca.pem" "USER=nakku" "PASSWORD=$mariadb_password"
 }
 
 write_mysql() {
