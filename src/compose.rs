@@ -139,8 +139,14 @@ async fn await_databases(settings: &Settings, services: &[Service]) -> Result<()
         let store = store::open(&url).await.map_err(Wrong::failed)?;
         let mut told = false;
         while let Err(error) = store.ping().await {
-            if !matches!(error, StoreError::Unavailable { .. }) || started.elapsed() >= patience {
+            if !matches!(error, StoreError::Unavailable { .. }) {
                 return Err(Wrong::failed(error));
+            }
+            if started.elapsed() >= patience {
+                return Err(Wrong::Failed(format!(
+                    "{error} (waited {} ms); check the address under databases, and that the server runs",
+                    patience.as_millis()
+                )));
             }
             if !told {
                 tracing::warn!(%error, patience_ms = settings.databases.patience_ms, "waiting for a database");

@@ -6,10 +6,12 @@
 //! - [`dev`]: `nakku dev`, a whole cluster on one machine
 //! - [`cli`]: every command, and the client side of it
 //! - [`tui`]: `nakku tui`, the cluster in a terminal
+//! - [`backup`]: all databases of a cluster into a folder, and back
 //! - [`telemetry`]: log lines and traces
 //! - [`mail`], [`webhooks`]: what carries e-mails, and events to integrators
 //! - [`ports`]: whether this node can listen where it was told to
 
+mod backup;
 mod cli;
 mod compose;
 mod dev;

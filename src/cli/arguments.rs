@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{analytics, asyncapi, dead_letters, inspect, metrics, openapi, order, status, user, webhooks};
+use super::{analytics, asyncapi, backup, dead_letters, inspect, metrics, openapi, order, status, user, webhooks};
 use crate::dev;
 use crate::settings::Sources;
+use crate::settings::table::{self, FILE_SUFFIX};
 
 /// A quick-commerce backend: one cluster of durable actors.
 #[derive(Debug, Parser)]
@@ -42,6 +43,10 @@ pub enum Command {
     Webhooks(webhooks::Webhooks),
     /// Create the databases, or bring them up to this version
     Migrate(Migrate),
+    /// Save all databases of a cluster as of one moment into a folder, while it runs
+    Backup(backup::Backup),
+    /// Put a backup back into empty databases, while no node runs
+    Restore(backup::RestoreArguments),
     /// Print the settings in force: value, who set it, default and meaning
     Config(Config),
     /// Print how one node is, and what it depends on
@@ -78,14 +83,21 @@ impl SettingsArguments {
     /// The sources, with further flags of the command itself.
     ///
     /// # Errors
-    /// When a `--set` has no `=`.
+    /// When a `--set` has no `=`, or gives a secret: flags stand in the list of processes.
     pub fn sources(&self, own: Vec<(String, String)>) -> Result<Sources, Wrong> {
         let mut flags = Vec::new();
         for text in &self.set {
             let (name, value) = text
                 .split_once('=')
                 .ok_or_else(|| Wrong::Usage(format!("--set {text} sets nothing; write --set NAME=VALUE")))?;
-            flags.push((name.trim().to_owned(), value.to_owned()));
+            let name = name.trim();
+            if let Some(setting) = table::find(name).filter(|setting| setting.kind.shows_secret(value)) {
+                let variable = setting.variable();
+                return Err(Wrong::Usage(format!(
+                    "--set {name} would show a secret in the list of processes; set {variable}, or name a file by {variable}{FILE_SUFFIX}"
+                )));
+            }
+            flags.push((name.to_owned(), value.to_owned()));
         }
         flags.extend(own);
         Ok(Sources::here(self.config.clone(), flags))

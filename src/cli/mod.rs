@@ -5,11 +5,12 @@
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
 //! - [`inspect`]: looks into nodes, shards and entities, and acts on them
-//! - [`analytics`], [`asyncapi`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`], [`webhooks`]: one command each (`status` also holds `health`)
+//! - [`analytics`], [`asyncapi`], [`backup`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`], [`webhooks`]: one command each (`status` also holds `health`)
 
 pub mod analytics;
 pub mod arguments;
 pub mod asyncapi;
+pub mod backup;
 pub mod client;
 mod config;
 pub mod dead_letters;
@@ -66,6 +67,8 @@ fn perform(command: Command) -> Done {
         Command::Asyncapi(arguments) => asyncapi::run(&arguments),
         Command::Bench(arguments) => server()?.block_on(bench(&arguments)),
         Command::Metrics(arguments) => metrics::run(&arguments),
+        Command::Backup(arguments) => client()?.block_on(backup::backup(&arguments)),
+        Command::Restore(arguments) => client()?.block_on(backup::restore(&arguments)),
         Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
         Command::Analytics(command) => client()?.block_on(analytics::run(&command)),

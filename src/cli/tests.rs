@@ -4,6 +4,8 @@ use clap::{CommandFactory, Parser};
 
 use super::arguments::{Arguments, Command};
 use super::outcome::Wrong;
+use super::status::own_endpoint;
+use crate::settings::Sources;
 
 fn parsed(line: &str) -> Result<Command, clap::Error> {
     Arguments::try_parse_from(line.split_whitespace()).map(|arguments| arguments.command)
@@ -51,4 +53,43 @@ fn flags_behind_a_scenario_are_its_own() {
     };
     assert_eq!(bench.scenario.as_deref(), Some("journal"));
     assert_eq!(bench.rest, ["--seconds", "1", "--json"]);
+}
+
+#[test]
+fn secrets_are_not_given_by_flags() {
+    let refused = |set: &str| {
+        let arguments = Arguments::try_parse_from(["nakku", "config", "--set", set]).expect("it is a command");
+        let Command::Config(config) = arguments.command else { panic!("another command") };
+        config.settings.sources(Vec::new()).err().map(|wrong| format!("{wrong:?}"))
+    };
+    for set in [
+        "auth.jwt_secret=abc",
+        "databases.order=mysql://a@b:1,mysql://nakku:hunter2@c:3306",
+        "redis.url=redis://:hunter2@c:6379",
+        "databases.password=hunter2",
+    ] {
+        let told = refused(set).expect(set);
+        let variable = format!("NAKKU_{}", set.split('=').next().expect("a name").replace('.', "_").to_uppercase());
+        assert!(told.contains(&format!("set {variable}, or name a file by {variable}_FILE")), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    for set in ["databases.default=mysql://root@127.0.0.1:3306", "redis.url=redis://c:6379", "auth.jwt_secret="] {
+        assert_eq!(refused(set), None, "{set}");
+    }
+}
+
+#[test]
+fn a_node_is_asked_where_its_settings_have_it() {
+    let endpoint = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = Sources { flags, ..Sources::default() }.load().expect("they are settings").settings;
+        own_endpoint(&settings).map_err(|wrong| format!("{wrong:?}"))
+    };
+    assert_eq!(endpoint(&[]).as_deref(), Ok("http://127.0.0.1:8080"));
+    assert_eq!(endpoint(&[("listen.gateway", "10.1.2.3:9000")]).as_deref(), Ok("http://10.1.2.3:9000"));
+    assert_eq!(endpoint(&[("node.roles", "order,cart")]).as_deref(), Ok("http://127.0.0.1:8084"));
+    let at = [("node.roles", "cart"), ("service_ports.host", "10.1.2.3"), ("service_ports.cart", "9085")];
+    assert_eq!(endpoint(&at).as_deref(), Ok("http://10.1.2.3:9085"));
+    let anywhere = endpoint(&[("node.roles", "cart"), ("service_ports.cart", "0")]).expect_err("nobody knows it");
+    assert!(anywhere.contains("--endpoint URL"), "{anywhere}");
 }

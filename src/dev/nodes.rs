@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::local::LocalNode;
 use crate::settings::print::plain;
-use crate::settings::table::{TABLE, VARIABLE_PREFIX};
+use crate::settings::table::{Setting, TABLE, VARIABLE_PREFIX};
 use crate::settings::{Layer, Loaded};
 
 /// A node that this dev looks after.
@@ -58,7 +58,10 @@ impl DevNode {
         let written = File::create(&log)?;
         let mut command = Command::new(std::env::current_exe()?);
         for (variable, _) in std::env::vars_os() {
-            let ours = variable.to_str().is_some_and(|name| TABLE.iter().any(|setting| setting.variable() == name));
+            let names = |setting: &Setting, name: &str| {
+                setting.variable() == name || setting.file_variable().as_deref() == Some(name)
+            };
+            let ours = variable.to_str().is_some_and(|name| TABLE.iter().any(|setting| names(setting, name)));
             if ours || variable == "NAKKU_CONFIG" {
                 command.env_remove(variable);
             }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::load::SettingsError;
 use super::tree::{Settings, Tls};
+use super::value::password_of;
 
 /// The shortest secret, in bytes: as long as the hash that uses it (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
@@ -43,6 +44,7 @@ pub fn check_node(settings: &Settings) -> Result<(), SettingsError> {
     check_secret("cluster.cookie", &settings.cluster.cookie)?;
     check_secret("auth.jwt_secret", &settings.auth.jwt_secret)?;
     check_secret("auth.admin_token", &settings.auth.admin_token)?;
+    check_passwords(settings)?;
     let admin = settings.listen.admin;
     if !admin.ip().is_loopback() && !settings.admin.behind_tls {
         return unfit(format!(
@@ -80,12 +82,39 @@ fn check_secret(name: &str, secret: &str) -> Result<(), SettingsError> {
     if secret.len() < SECRET_BYTES_MIN {
         return unfit(format!("{name} is shorter than {SECRET_BYTES_MIN} bytes; {make}"));
     }
-    let lower = secret.to_lowercase();
-    let first = secret.bytes().next();
-    if DEMO_WORDS.iter().any(|word| lower.contains(word)) || secret.bytes().all(|byte| Some(byte) == first) {
+    if is_demo(secret) {
         return unfit(format!("{name} is a demo secret, which anybody can guess; {make}"));
     }
     Ok(())
+}
+
+/// Passwords of other servers may be as long as those want; they are no examples either.
+fn check_passwords(settings: &Settings) -> Result<(), SettingsError> {
+    let mut databases = settings.databases.clone();
+    let common = [
+        ("databases.password", &settings.databases.password),
+        ("redis.password", &settings.redis.password),
+        ("kafka.password", &settings.kafka.password),
+    ];
+    let lists = databases.lists().into_iter().map(|(name, urls)| (name, urls.as_slice()));
+    let lists = lists.chain([
+        ("redis.url", settings.redis.url.as_slice()),
+        ("notification.smtp_url", std::slice::from_ref(&settings.notification.smtp_url)),
+    ]);
+    let in_urls = lists.flat_map(|(name, urls)| urls.iter().filter_map(move |url| Some((name, password_of(url)?))));
+    let mut all = common.iter().map(|(name, password)| (*name, password.as_str())).chain(in_urls);
+    match all.find(|(_, password)| !password.is_empty() && is_demo(password)) {
+        Some((name, _)) => unfit(format!(
+            "the password in {name} is a demo secret, which anybody can guess; change it at that server and here"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn is_demo(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    let first = secret.bytes().next();
+    DEMO_WORDS.iter().any(|word| lower.contains(word)) || secret.bytes().all(|byte| Some(byte) == first)
 }
 
 fn unfit(message: String) -> Result<(), SettingsError> {

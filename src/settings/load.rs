@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::table::{TABLE, VARIABLE_PREFIX, find};
+use super::table::{FILE_SUFFIX, Setting, TABLE, VARIABLE_PREFIX, find};
 use super::tree::Settings;
 use super::value::nearest;
 
@@ -22,6 +22,8 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// Name and text of each flag.
     pub flags: Vec<(String, String)>,
+    /// Files of secrets are not read: for commands that need none, wherever they run.
+    pub without_secrets: bool,
 }
 
 /// Who set a value.
@@ -35,6 +37,8 @@ pub enum Layer {
     File(PathBuf),
     /// A variable of the environment.
     Variable(String),
+    /// A file that a variable names.
+    SecretFile(String),
     /// A flag.
     Flag,
 }
@@ -87,6 +91,22 @@ pub enum SettingsError {
         /// What is wrong.
         cause: String,
     },
+    /// A secret's file can't be read.
+    #[error("{variable} names {file}, which can't be read: {cause}; put the secret there, or name another file")]
+    SecretFile {
+        /// The variable.
+        variable: String,
+        /// What it names.
+        file: String,
+        /// Why not.
+        cause: String,
+    },
+    /// A secret stands in the environment and in a file.
+    #[error("{variable} and {variable}_FILE are both set; unset one of them")]
+    Twice {
+        /// The variable that holds the secret itself.
+        variable: String,
+    },
     /// The settings contradict each other or lack something.
     #[error("{0}")]
     Unfit(String),
@@ -100,7 +120,7 @@ impl Sources {
             .collect();
         let named = environment.iter().find(|(name, value)| name == "NAKKU_CONFIG" && !value.is_empty());
         let file = config.or_else(|| named.map(|(_, value)| PathBuf::from(value)));
-        Self { dev: Vec::new(), file, environment, flags }
+        Self { file, environment, flags, ..Self::default() }
     }
 
     /// Lays all over each other.
@@ -118,9 +138,24 @@ impl Sources {
         if let Some(file) = &self.file {
             read_file(&mut values, file)?;
         }
+        let mut files = Vec::new();
         for (variable, text) in &self.environment {
-            if let Some(name) = setting_of_variable(variable)? {
-                set(&mut values, name, text, Layer::Variable(variable.clone()))?;
+            match setting_of_variable(variable)? {
+                Some(Named::Value(setting)) => {
+                    set(&mut values, setting.name, text, Layer::Variable(variable.clone()))?;
+                }
+                Some(Named::File(setting)) if !text.is_empty() => files.push((setting, variable, text)),
+                Some(Named::File(_)) | None => {}
+            }
+        }
+        for (setting, variable, file) in files {
+            let own = setting.variable();
+            if self.environment.iter().any(|(name, text)| *name == own && !text.is_empty()) {
+                return Err(SettingsError::Twice { variable: own });
+            }
+            if !self.without_secrets {
+                let text = read_secret(variable, file)?;
+                set(&mut values, setting.name, &text, Layer::SecretFile(variable.clone()))?;
             }
         }
         for (name, text) in &self.flags {
@@ -139,6 +174,7 @@ impl Layer {
             Self::Dev => "dev",
             Self::File(_) => "file",
             Self::Variable(_) => "environment",
+            Self::SecretFile(_) => "secret file",
             Self::Flag => "flag",
         }
     }
@@ -150,7 +186,7 @@ impl fmt::Display for Layer {
             Self::Default => f.write_str("the default"),
             Self::Dev => f.write_str("nakku dev"),
             Self::File(file) => write!(f, "{}", file.display()),
-            Self::Variable(variable) => f.write_str(variable),
+            Self::Variable(variable) | Self::SecretFile(variable) => f.write_str(variable),
             Self::Flag => f.write_str("a flag"),
         }
     }
@@ -192,17 +228,48 @@ fn read_file(values: &mut Values, file: &Path) -> Result<(), SettingsError> {
     Ok(())
 }
 
+/// The largest file of a secret, in bytes.
+const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// The content of a secret's file without the newline at its end, as Docker and Kubernetes mount it.
+fn read_secret(variable: &str, file: &str) -> Result<String, SettingsError> {
+    let unreadable = |cause: String| SettingsError::SecretFile { variable: variable.into(), file: file.into(), cause };
+    let bytes = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
+    if bytes > SECRET_FILE_BYTES_MAX {
+        return Err(unreadable(format!("it has {bytes} bytes, more than {SECRET_FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() { Err(unreadable("it is empty".into())) } else { Ok(text.to_owned()) }
+}
+
+/// What a variable of ours says.
+enum Named {
+    /// The value of a setting.
+    Value(&'static Setting),
+    /// The file in which it stands.
+    File(&'static Setting),
+}
+
 /// The setting that a variable names; nothing when it is not ours.
-fn setting_of_variable(variable: &str) -> Result<Option<&'static str>, SettingsError> {
+fn setting_of_variable(variable: &str) -> Result<Option<Named>, SettingsError> {
     let ours = variable.starts_with(VARIABLE_PREFIX) && !variable.starts_with(TEST_PREFIX);
     if !ours || OTHER_VARIABLES.contains(&variable) {
         return Ok(None);
     }
     if let Some(setting) = TABLE.iter().find(|setting| setting.variable() == variable) {
-        return Ok(Some(setting.name));
+        return Ok(Some(Named::Value(setting)));
     }
-    let names: Vec<String> = TABLE.iter().map(super::table::Setting::variable).collect();
-    let hint = hint(nearest(variable, names.iter().map(String::as_str)));
+    if let Some(setting) = TABLE.iter().find(|setting| setting.file_variable().as_deref() == Some(variable)) {
+        return Ok(Some(Named::File(setting)));
+    }
+    let names: Vec<String> =
+        TABLE.iter().flat_map(|setting| [Some(setting.variable()), setting.file_variable()]).flatten().collect();
+    let known = variable.strip_suffix(FILE_SUFFIX).filter(|name| names.iter().any(|one| one == name));
+    let hint = match known {
+        Some(name) => format!("only secrets are read from files, set {name}"),
+        None => hint(nearest(variable, names.iter().map(String::as_str))),
+    };
     Err(SettingsError::Unknown { source_name: "the environment".into(), name: variable.into(), hint })
 }
 
@@ -216,7 +283,10 @@ fn typed(values: &Values) -> Result<Settings, SettingsError> {
             entries.insert(key.to_owned(), value.clone());
         }
     }
-    Settings::deserialize(Value::Table(tree)).map_err(|error| SettingsError::Unfit(error.to_string()))
+    let mut settings =
+        Settings::deserialize(Value::Table(tree)).map_err(|error| SettingsError::Unfit(error.to_string()))?;
+    settings.databases.set_passwords();
+    Ok(settings)
 }
 
 fn unknown(layer: &Layer, name: &str) -> SettingsError {

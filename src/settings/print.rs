@@ -15,7 +15,7 @@ pub struct Line {
     pub name: &'static str,
     /// What is in force, masked where it is secret.
     pub value: String,
-    /// default, dev, file, environment or flag.
+    /// default, dev, file, environment, secret file or flag.
     pub source: &'static str,
     /// The file or the variable.
     pub set_by: Option<String>,
@@ -41,7 +41,7 @@ pub fn lines(loaded: &Loaded) -> Vec<Line> {
                 source: layer.name(),
                 set_by: match layer {
                     Layer::File(file) => Some(file.display().to_string()),
-                    Layer::Variable(variable) => Some(variable.clone()),
+                    Layer::Variable(variable) | Layer::SecretFile(variable) => Some(variable.clone()),
                     _ => None,
                 },
                 default: setting.default,
@@ -90,6 +90,12 @@ error wherever it stands. `nakku config` prints what is in force and who set it,
 
 In a file a setting stands under its section; lists are TOML arrays. In the environment and in flags, lists are
 separated by commas. Units are the last part of the name: `_ms` milliseconds, `_s` seconds, `_bytes` bytes.
+
+What is secret (kinds *secret*, *list of database URLs* and *list of Redis URLs*) can stand in a file of its own, as
+Docker and Kubernetes mount secrets: `NAKKU_AUTH_JWT_SECRET_FILE=/run/secrets/jwt_secret` names it, and what it holds,
+without the newline at its end, is the value. Both variables at once are refused. `databases.password` and
+`redis.password` are for addresses that hold no password, so that only these two need files. Flags stand in the list of
+processes, so a secret, or an address with a password, given by `--set` is refused.
 
 `nakku dev` changes some defaults for one machine: everything listens on 127.0.0.1, links are not encrypted, the
 simulated card is enabled, and secrets are made at random and kept in the data folder.

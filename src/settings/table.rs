@@ -24,6 +24,17 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// The variable that names a file with its value, such as `NAKKU_AUTH_JWT_SECRET_FILE`; only of what holds
+    /// secrets.
+    pub fn file_variable(&self) -> Option<String> {
+        self.kind.holds_secret().then(|| format!("{}{FILE_SUFFIX}", self.variable()))
+    }
+}
+
+/// What a variable ends with that names a file.
+pub const FILE_SUFFIX: &str = "_FILE";
+
 /// What every variable begins with.
 pub const VARIABLE_PREFIX: &str = "NAKKU_";
 
@@ -116,6 +127,8 @@ pub const TABLE: &[Setting] = &[
     setting("databases.analytics", Kind::Databases, "", OVERRIDE),
     setting("databases.patience_ms", at_least(0), "60000", "How long a starting node waits for database servers that \
         do not answer yet, in milliseconds, before it gives up."),
+    setting("databases.password", Kind::Secret, "", "Password for those addresses of databases that name a user and no \
+        password, so that they hold none themselves."),
 
     setting("listen.gateway", Kind::Listen, "0.0.0.0:8080", "Where the API listens on a node with the role gateway."),
     setting("listen.links", Kind::Listen, "0.0.0.0:7946", "Where the other nodes of the cluster connect."),

@@ -183,3 +183,72 @@ fn the_example_in_the_page_is_a_file() {
     assert_eq!(settings.cluster_database(), settings.databases.default[0]);
     assert_eq!(settings.advertised().as_deref(), Some("10.0.0.2:7946"));
 }
+
+#[test]
+fn a_secret_may_stand_in_a_file() {
+    let file = |name: &str, text: &str| {
+        let file = std::env::temp_dir().join(format!("nakku-secret-{}-{name}", std::process::id()));
+        std::fs::write(&file, text).expect("the folder for temporary files takes one");
+        file.display().to_string()
+    };
+    let (secret, password) = (file("secret", "a b\tc=d\n"), file("password", "p@ss/w:rd\r\n"));
+    let urls = file("urls", "mysql://nakku:own@a:3306,mysql://nakku@b:3306\n");
+    let all = with_variables(&[
+        ("NAKKU_AUTH_JWT_SECRET_FILE", &secret),
+        ("NAKKU_AUTH_JWT_SECRET", ""),
+        ("NAKKU_DATABASES_PASSWORD_FILE", &password),
+        ("NAKKU_DATABASES_ORDER_FILE", &urls),
+        ("NAKKU_DATABASES_DEFAULT", "mysql://nakku@c:3306?ssl-mode=VERIFY_CA,mysql://d:3306,sqlite:here.db"),
+    ]);
+    let loaded = all.load().expect("all are settings");
+    assert_eq!(loaded.settings.auth.jwt_secret, "a b\tc=d");
+    let filled = "mysql://nakku:p%40ss%2Fw%3Ard@";
+    let expected = [format!("{filled}c:3306?ssl-mode=VERIFY_CA"), "mysql://d:3306".into(), "sqlite:here.db".into()];
+    assert_eq!(loaded.settings.databases.default, expected);
+    assert_eq!(loaded.settings.databases.order, ["mysql://nakku:own@a:3306".to_owned(), format!("{filled}b:3306")]);
+    let shown = lines(&loaded).into_iter().find(|line| line.name == "auth.jwt_secret").expect("it is shown");
+    assert_eq!((shown.value.as_str(), shown.source), ("********", "secret file"));
+    assert_eq!(shown.set_by.as_deref(), Some("NAKKU_AUTH_JWT_SECRET_FILE"));
+
+    let told = refusal(&with_variables(&[("NAKKU_AUTH_JWT_SECRET_FILE", &secret), ("NAKKU_AUTH_JWT_SECRET", "x")]));
+    assert_eq!(told, "NAKKU_AUTH_JWT_SECRET and NAKKU_AUTH_JWT_SECRET_FILE are both set; unset one of them");
+    let mut absent = with_variables(&[("NAKKU_CLUSTER_COOKIE_FILE", "/nowhere/cookie")]);
+    let told = refusal(&absent);
+    assert!(told.starts_with("NAKKU_CLUSTER_COOKIE_FILE names /nowhere/cookie, which can't be read"), "{told}");
+    absent.without_secrets = true;
+    assert_eq!(absent.load().expect("it is not read").settings.cluster.cookie, "");
+    let told = refusal(&with_variables(&[("NAKKU_CLUSTER_COOKIE_FILE", &file("empty", "\n"))]));
+    assert!(told.contains("it is empty"), "{told}");
+    let told = refusal(&with_variables(&[("NAKKU_NODE_NAME_FILE", &secret)]));
+    assert!(told.contains("only secrets are read from files, set NAKKU_NODE_NAME"), "{told}");
+    let told = refusal(&with_variables(&[("NAKKU_AUTH_JWT_SECRT_FILE", &secret)]));
+    assert!(told.contains("did you mean NAKKU_AUTH_JWT_SECRET_FILE?"), "{told}");
+}
+
+#[test]
+fn demo_passwords_are_refused_wherever_they_stand() {
+    let strong = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let fit = ["CLUSTER_COOKIE", "AUTH_JWT_SECRET", "AUTH_ADMIN_TOKEN"].map(|name| (format!("NAKKU_{name}"), strong));
+    let told = |name: &str, value: &str| {
+        let own = format!("NAKKU_{}", name.replace('.', "_").to_uppercase());
+        let off = ("NAKKU_LINKS_TLS".to_owned(), "off");
+        let all = fit.iter().cloned().filter(|(name, _)| *name != own).chain([off, (own.clone(), value)]);
+        let environment = all.map(|(name, value)| (name, value.to_owned())).collect();
+        let settings = Sources { environment, ..sources() }.load().expect("they are settings").settings;
+        check_node(&settings).map_or_else(|error| error.to_string(), |()| "fit".into())
+    };
+    assert_eq!(told("databases.password", strong), "fit");
+    // Whatever is secret, with a value that only an example has.
+    for setting in TABLE.iter().filter(|setting| setting.kind.holds_secret()) {
+        let value = match setting.name {
+            "redis.url" => "rediss://nakku:change-me@a:6379",
+            "notification.smtp_url" => "smtps://shop:change-me@mail:465",
+            name if name == "databases.password" || !name.starts_with("databases.") => {
+                "change-me-change-me-change-me-change-me"
+            }
+            _ => "mysql://nakku:change-me@a:3306",
+        };
+        let told = told(setting.name, value);
+        assert!(told.contains(setting.name) && told.contains("demo secret"), "{}: {told}", setting.name);
+    }
+}

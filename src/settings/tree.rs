@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::table::{ALL_ROLES, ROLES};
+use super::value::with_password;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -91,6 +92,7 @@ pub struct Databases {
     pub location: Vec<String>,
     pub analytics: Vec<String>,
     pub patience_ms: u64,
+    pub password: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -312,6 +314,35 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
     pub otlp_endpoint: String,
+}
+
+impl Databases {
+    /// Every list of addresses with its setting.
+    pub fn lists(&mut self) -> [(&'static str, &mut Vec<String>); 12] {
+        [
+            ("databases.cluster", &mut self.cluster),
+            ("databases.default", &mut self.default),
+            ("databases.user", &mut self.user),
+            ("databases.product", &mut self.product),
+            ("databases.inventory", &mut self.inventory),
+            ("databases.order", &mut self.order),
+            ("databases.cart", &mut self.cart),
+            ("databases.payment", &mut self.payment),
+            ("databases.delivery", &mut self.delivery),
+            ("databases.notification", &mut self.notification),
+            ("databases.location", &mut self.location),
+            ("databases.analytics", &mut self.analytics),
+        ]
+    }
+
+    /// Gives the common password to addresses that have none.
+    pub fn set_passwords(&mut self) {
+        let password = self.password.clone();
+        if !password.is_empty() {
+            let urls = self.lists().into_iter().flat_map(|(_, urls)| urls);
+            urls.for_each(|url| *url = with_password(url, &password));
+        }
+    }
 }
 
 impl Settings {

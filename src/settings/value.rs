@@ -86,6 +86,20 @@ impl Kind {
         }
     }
 
+    /// Whether it is a secret or may hold one, so that it can be given by file and never by flag.
+    pub fn holds_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Databases | Self::Redis)
+    }
+
+    /// Whether a text gives a secret away: one itself, or a URL with a password.
+    pub fn shows_secret(self, text: &str) -> bool {
+        match self {
+            Self::Secret => !text.is_empty(),
+            Self::Databases | Self::Redis => text.split(',').any(|url| password_of(url).is_some()),
+            _ => false,
+        }
+    }
+
     /// How a value is shown: secrets and passwords are masked.
     pub fn show(self, value: &Value) -> String {
         match (self, value) {
@@ -194,6 +208,29 @@ fn mask_password(url: &str) -> String {
         Some((user, _)) => format!("{scheme}://{user}:{MASK}@{host}"),
         None => url.to_owned(),
     }
+}
+
+/// The password in `mysql://user:password@host`, as it stands there.
+pub fn password_of(url: &str) -> Option<&str> {
+    let (login, _) = url.split_once("://")?.1.rsplit_once('@')?;
+    login.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
+}
+
+/// The URL with a password, if it names a user and no password of its own.
+pub fn with_password(url: &str, password: &str) -> String {
+    let named = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)));
+    let Some((scheme, (user, host))) = named.filter(|(_, (user, _))| !user.is_empty() && !user.contains(':')) else {
+        return url.to_owned();
+    };
+    let mut encoded = String::new();
+    for byte in password.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("{scheme}://{user}:{encoded}@{host}")
 }
 
 fn is_database(url: &str) -> bool {

@@ -101,8 +101,8 @@ fn histories_are_linearizable(notes: &[Note]) {
 
 /// Rows of a shard are contiguous, epochs never fall, an entity's rows are linked and its versions rise by one.
 async fn journals_are_contiguous(cluster: &Cluster) {
-    let pool = sqlx::MySqlPool::connect(&cluster.database.url).await.expect("the database answers");
     for service in SERVICES {
+        let pool = sqlx::MySqlPool::connect(cluster.database_of(service)).await.expect("the database answers");
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT shard, seq, epoch, entity, entity_version, previous_seq FROM nakku_{service}.journal ORDER BY shard, seq"
         )));

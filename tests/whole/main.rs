@@ -10,10 +10,12 @@
 //! - `outage`: what customers are told while the database is away, and how soon it is over
 //! - `moves`: joins and drains in which no request may fail
 //! - `operating`: what an operator does to a running shop, and no request may fail
+//! - `backup`: a backup of a shop at work, and its new life from there
 //! - `traces`: a request is one tree of spans, over every node that it touches
 //! - `collector`: takes the spans
 //! - `webhooks`: events on their way to an integrator, whose endpoint is `receiver`
 
+mod backup;
 mod certificates;
 mod collector;
 mod faults;
@@ -25,6 +27,8 @@ mod processes;
 #[path = "../../src/webhooks/receiver.rs"]
 #[expect(dead_code, reason = "the tests of the sender use the rest")]
 mod receiver;
+#[path = "../../cluster/tests/support/servers.rs"]
+mod servers;
 mod shop;
 mod sums;
 mod traces;

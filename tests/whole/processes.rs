@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -204,6 +204,37 @@ impl Cluster {
         node.process.wait().expect("it ends");
     }
 
+    /// SIGKILL of every node.
+    pub fn kill_all(&mut self) {
+        for name in self.nodes.keys().cloned().collect::<Vec<_>>() {
+            self.kill(&name);
+        }
+    }
+
+    /// A setting of all nodes that are launched from now on.
+    pub fn set(&mut self, setting: &'static str, value: impl Into<String>) {
+        self.settings.retain(|(name, _)| *name != setting);
+        self.settings.push((setting, value.into()));
+    }
+
+    /// Where a service's database is.
+    pub fn database_of(&self, service: &str) -> &str {
+        let own = format!("DATABASES_{}", service.to_uppercase());
+        self.settings.iter().find(|(name, _)| *name == own).map_or(&self.database.url, |(_, url)| url)
+    }
+
+    /// A command of the program, on the databases that the nodes use.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env_clear();
+        command.env("NAKKU_CLUSTER_NAME", "test").env("NAKKU_CLUSTER_SHARDS", "16");
+        command.env("NAKKU_DATABASES_DEFAULT", &self.database.url);
+        for (setting, value) in self.settings.iter().filter(|(name, _)| name.starts_with("DATABASES_")) {
+            command.env(format!("NAKKU_{setting}"), value);
+        }
+        command.stdin(Stdio::null()).output().expect("the program starts")
+    }
+
     /// The wire by which the others reach a node's links.
     pub fn wire(&self, name: &str) -> &Wire {
         &self.links[name].1
@@ -279,7 +310,7 @@ fn free_port() -> u16 {
     candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
-fn temporary(what: &str) -> PathBuf {
+pub fn temporary(what: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("nakku-{what}-{:016x}", rand::random::<u64>()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     folder

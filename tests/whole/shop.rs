@@ -48,6 +48,8 @@ pub struct Placed {
     pub id: String,
     pub card: bool,
     pub confirmed: bool,
+    /// When its outcome was known, by the shop's clock.
+    pub answered_at: Duration,
 }
 
 impl Shop {
@@ -104,7 +106,7 @@ impl Shop {
         *self.apis.write().unwrap_or_else(PoisonError::into_inner) = apis;
     }
 
-    fn now(&self) -> Duration {
+    pub fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
@@ -221,7 +223,7 @@ impl Shop {
         let id = body["id"].as_str().or(body["order"].as_str()).map(str::to_owned)?;
         let confirmed = status.is_success() && body["status"] != "cancelled";
         self.confirmed.fetch_add(u64::from(confirmed), Ordering::Relaxed);
-        Some(Placed { token: token.to_owned(), id, card, confirmed })
+        Some(Placed { token: token.to_owned(), id, card, confirmed, answered_at: self.now() })
     }
 
     /// Reads an order until it is no longer being placed.

@@ -5,7 +5,8 @@
 //! - `migrations`: twice, at once, after a crash;
 //! - `agreements`: topology, view, leases, generations, incarnation;
 //! - `faults`: links cut around a COMMIT, late COMMITs, frozen owners, deadlocks (the servers with links);
-//! - `deaths`: a server and a process killed in mid-batch, processes that share a SQLite file.
+//! - `deaths`: a server and a process killed in mid-batch, processes that share a SQLite file;
+//! - `snapshots`: all servers as of one moment, rows put back.
 
 mod agreements;
 mod commits;
@@ -17,3 +18,4 @@ mod proxy;
 mod reads;
 #[path = "../support/servers.rs"]
 mod servers;
+mod snapshots;

@@ -19,6 +19,18 @@ pub fn mariadb_url() -> &'static str {
     URL.get_or_init(|| from_environment_or_script("mariadb"))
 }
 
+/// A MariaDB that is reached over TLS only: its address, in which stands the file of the authority, and that file.
+pub fn mariadb_tls() -> [String; 2] {
+    static SERVER: OnceLock<[String; 2]> = OnceLock::new();
+    SERVER.get_or_init(|| all_from_environment_or_script("mariadb-tls", ["URL", "CA"])).clone()
+}
+
+/// A Redis that is reached over TLS only and wants a password: its address, the authority's file, the password.
+pub fn redis_tls() -> [String; 3] {
+    static SERVER: OnceLock<[String; 3]> = OnceLock::new();
+    SERVER.get_or_init(|| all_from_environment_or_script("redis-tls", ["URL", "CA", "PASSWORD"])).clone()
+}
+
 /// A MySQL 8 for this test process, with an account that logs in by caching_sha2_password.
 pub fn mysql_url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
