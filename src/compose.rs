@@ -199,6 +199,8 @@ fn node_settings(settings: &Settings, services: &[Service]) -> NodeSettings {
         roles: Roles::new(settings.roles()),
         cluster_database: settings.cluster_database(),
         databases,
+        replicas: replicas(settings, services),
+        replica_staleness: Duration::from_millis(settings.databases.replica_staleness_ms),
         topology,
         link_listen: settings.listen.links,
         link_advertise: settings.advertised(),
@@ -287,6 +289,16 @@ pub fn topology(settings: &Settings, services: &[Service]) -> (Topology, BTreeMa
         }
     }
     (topology, addresses)
+}
+
+/// The replicas of servers, by the names that the topology has for these.
+fn replicas(settings: &Settings, services: &[Service]) -> BTreeMap<String, String> {
+    let own = services.iter().map(|service| (service.name, settings.own_replicas(service.name)));
+    let all = own.chain([("default", settings.databases.replicas.as_slice())]);
+    let named = |(setting, urls): (&str, &[String])| -> Vec<(String, String)> {
+        (1..).zip(urls).map(|(number, url)| (format!("{setting}-{number}"), url.clone())).collect()
+    };
+    all.flat_map(named).collect()
 }
 
 /// The services as the settings want them.
@@ -426,6 +438,21 @@ mod tests {
         assert_eq!(topology.service("order").server_of(7), "order-2");
         assert_eq!(addresses["order-2"], "mysql://c:1");
         assert_eq!(addresses.len(), 3);
+    }
+
+    #[test]
+    fn a_replica_goes_by_the_name_of_its_primary() {
+        let settings = settings(&[
+            ("databases.default", "mysql://a:1"),
+            ("databases.replicas", "mysql://a:2"),
+            ("databases.order", "mysql://b:1,mysql://c:1"),
+            ("databases.order_replicas", "mysql://b:2,mysql://c:2"),
+        ]);
+        crate::settings::check::check(&settings).expect("one for each");
+        let replicas = replicas(&settings, &nakku_actors::services());
+        let (_, addresses) = topology(&settings, &nakku_actors::services());
+        assert!(replicas.keys().eq(addresses.keys()), "{replicas:?} {addresses:?}");
+        assert_eq!(replicas["order-2"], "mysql://c:2");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub async fn start_with_kafka(
         runtime: RuntimeSettings { passivate_after: NEVER, loaded_max: LOADED_MAX, ..RuntimeSettings::default() },
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        replicas: Default::default(),
+        replica_staleness: Duration::from_secs(2),
         kafka,
         version: env!("CARGO_PKG_VERSION").into(),
     };

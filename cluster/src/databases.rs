@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::incarnation::Incarnations;
 use crate::journal::Journal;
 use crate::reference::ShardId;
+use crate::replicas::Replica;
 use crate::store::Store;
 use crate::topology::Topology;
 
@@ -27,6 +28,8 @@ pub struct Databases {
     topology: Topology,
     services: HashSet<&'static str>,
     servers: HashMap<String, Server>,
+    /// By the server that each follows.
+    replicas: HashMap<String, Arc<Replica>>,
     incarnations: Arc<Incarnations>,
 }
 
@@ -39,7 +42,22 @@ impl Databases {
         servers: HashMap<String, Server>,
         incarnations: Arc<Incarnations>,
     ) -> Self {
-        Self { topology, services, servers, incarnations }
+        Self { topology, services, servers, replicas: HashMap::new(), incarnations }
+    }
+
+    /// With replicas that lists may be read from, by the names of the servers that they follow.
+    pub(crate) fn with_replicas(self, replicas: HashMap<String, Arc<Replica>>) -> Self {
+        Self { replicas, ..self }
+    }
+
+    /// Every replica with the name of the server that it follows.
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = (&String, &Arc<Replica>)> {
+        self.replicas.iter()
+    }
+
+    /// The replica of a server, if it has one.
+    pub(crate) fn replica_of(&self, server: &str) -> Option<&Arc<Replica>> {
+        self.replicas.get(server)
     }
 
     /// The incarnation of the database that holds a shard: ids of its events begin with it. At least 1 for a
@@ -68,10 +86,12 @@ impl Databases {
         self.servers.get(self.server_of(shard))
     }
 
-    /// All servers of a service, in the order of the shards; nothing when this node does not run it.
-    pub fn of_service(&self, service: &str) -> Option<Vec<&Server>> {
+    /// All servers of a service with their names, in the order of the shards; nothing when this node does not run
+    /// it.
+    pub fn of_service(&self, service: &str) -> Option<Vec<(&str, &Server)>> {
         self.services.get(service)?;
-        self.topology.service(service).databases.iter().map(|range| self.servers.get(&range.server)).collect()
+        let ranges = self.topology.service(service).databases.iter();
+        ranges.map(|range| Some((range.server.as_str(), self.servers.get(&range.server)?))).collect()
     }
 
     /// Every server with its name.

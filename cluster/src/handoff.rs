@@ -88,6 +88,11 @@ impl OpenShards {
         open.iter().map(|(shard, one)| (*shard, Arc::clone(&one.place))).collect()
     }
 
+    /// What one of them rests on.
+    pub(crate) fn place(&self, shard: ShardId) -> Option<Arc<ShardPlace>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| Arc::clone(&one.place))
+    }
+
     /// For how long it has been open.
     fn age(&self, shard: ShardId) -> Option<Duration> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| one.since.elapsed())
@@ -263,6 +268,10 @@ impl Handoff {
         for shard in shards {
             let (Some(server), Some(actor)) = (self.databases.of_shard(shard), self.open.get(shard)) else { continue };
             let owner = self.owner(shard, actor).under(incarnations[&shard]);
+            let owner = match self.open.place(shard) {
+                Some(place) => owner.noting(Arc::clone(&place.durable_seq)),
+                None => owner,
+            };
             let location = server.store.location().to_owned();
             by_server.entry(location).or_insert_with(|| (server.clone(), Vec::new())).1.push((shard, owner));
         }

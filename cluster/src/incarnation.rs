@@ -98,6 +98,7 @@ impl Incarnations {
         let location = known.store.location();
         if found > highest {
             tracing::warn!(service, server, location, found, "the database's incarnation was raised");
+            known.store.renew_sessions();
             // The next node that starts would remember it too.
             if let Err(error) = self.cluster.remember_incarnation(service, server, found).await {
                 tracing::warn!(service, server, %error, "a raised incarnation could not be remembered");

@@ -6,9 +6,25 @@ use crate::reference::Key;
 /// The largest page.
 pub const PAGE_MAX: u32 = 500;
 
+/// What a list must contain, which says where it may be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// All that has been acknowledged: it is read from the primary.
+    #[default]
+    Latest,
+    /// All that has been acknowledged in the shard where this key lies; the list must lie there as a whole. The
+    /// shard's owner knows its last durable row, and reads from a replica that has it, else from the primary.
+    Own(Key),
+    /// It may be as old as the setting for replicas says: it is read from one that is not further behind, else
+    /// from the primary.
+    Recent,
+}
+
 /// Which instances of a kind, in the order of their keys (bytes).
 #[derive(Clone, Debug, Default)]
 pub struct Query {
+    /// How much of what has happened it must show.
+    pub freshness: Freshness,
     /// Columns that must equal a value; each must be among the kind's declared columns.
     pub equals: Vec<(&'static str, ColumnValue)>,
     /// Only keys after this one.
@@ -20,7 +36,7 @@ pub struct Query {
 impl Query {
     /// The first page of everything.
     pub fn new() -> Self {
-        Self { equals: Vec::new(), after: None, limit: 100 }
+        Self { freshness: Freshness::Latest, equals: Vec::new(), after: None, limit: 100 }
     }
 
     /// Only those whose column has this text.
@@ -34,6 +50,20 @@ impl Query {
     #[must_use]
     pub fn integer(mut self, column: &'static str, value: i64) -> Self {
         self.equals.push((column, ColumnValue::Integer(value)));
+        self
+    }
+
+    /// With all that has been acknowledged in the shard of this key, where the whole list lies.
+    #[must_use]
+    pub fn own(mut self, key: &Key) -> Self {
+        self.freshness = Freshness::Own(key.clone());
+        self
+    }
+
+    /// It may be a moment old.
+    #[must_use]
+    pub fn recent(mut self) -> Self {
+        self.freshness = Freshness::Recent;
         self
     }
 

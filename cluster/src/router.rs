@@ -2,6 +2,7 @@
 //! shard moves.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,8 @@ use crate::inspect::{self, Everywhere, Question, Report, ViewChange};
 use crate::journal::ReplyTo;
 use crate::link::{Inbound, LinkFailure, Links, Request};
 use crate::membership::{Membership, NodeId};
-use crate::query::{PAGE_MAX, Query};
+use crate::metrics;
+use crate::query::{Freshness, PAGE_MAX, Query};
 use crate::reference::{Address, ShardId};
 use crate::runtime::Runtime;
 use crate::shard::{Delivery, ShardMessage};
@@ -35,6 +37,8 @@ use crate::wire::{self, WireAnswer, WireAsk, WireCall, WireHistory, WireList, Wi
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// How long the owner of a shard may take for a list that lies there, before it is read without it.
+const LIST_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest body of a command or reply.
 pub const COMMAND_BYTES_MAX: usize = 512 * 1024;
 /// The longest chain of callers.
@@ -70,10 +74,17 @@ impl Router for NodeRouter {
     }
 
     async fn list(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
+        let call = WireCall::List(WireList::new(table.kind.to_string(), query));
+        if let Some(owner) = self.owner_of_list(table, query)?.filter(|owner| *owner != self.node) {
+            match self.call(&owner, call.clone(), Bytes::new(), None, LIST_PATIENCE).await {
+                Ok(WireAnswer::Rows { rows }) => return Ok(rows.into_iter().map(Into::into).collect()),
+                Ok(answer) => tracing::debug!(%owner, ?answer, "a list is read without the owner of its shard"),
+                Err(failure) => tracing::debug!(%owner, %failure, "a list is read without the owner of its shard"),
+            }
+        }
         if self.databases.of_service(table.kind.service).is_some() {
             return self.list_here(table, query).await;
         }
-        let call = WireCall::List(WireList::new(table.kind.to_string(), query));
         match self.call_any(table.kind.service, &call).await? {
             WireAnswer::Rows { rows } => Ok(rows.into_iter().map(Into::into).collect()),
             other => Err(unexpected(&other)),
@@ -336,15 +347,50 @@ impl NodeRouter {
         rebuild::read(&self.runtime, &self.databases, ShardId { service, number: shard }, after, until).await
     }
 
+    /// Whether an owner must be asked first, since it alone knows what the list must contain.
+    fn owner_of_list(&self, table: StateTable, query: &Query) -> Result<Option<NodeId>, Failure> {
+        let Freshness::Own(key) = &query.freshness else { return Ok(None) };
+        let shard = self.shard_of(&table.kind.to_string(), key)?;
+        Ok(self.placement.borrow().owner(shard).cloned())
+    }
+
+    /// What the list must contain: the last durable row of the shard where it lies, while this node is certainly
+    /// the one that knows.
+    fn reach(&self, shard: ShardId) -> Option<u64> {
+        let place = self.open.place(shard).filter(|place| place.lease_holds())?;
+        Some(place.durable_seq.load(Ordering::Acquire)).filter(|seq| *seq > 0)
+    }
+
     async fn list_here(&self, table: StateTable, query: &Query) -> Result<Vec<ListedRow>, Failure> {
-        let servers = self.databases.of_service(table.kind.service).unwrap_or_default();
-        if self.databases.incarnations().is_any_refused(table.kind.service) {
-            let what = format!("database of {}", table.kind.service);
+        let service = table.kind.service;
+        let servers = self.databases.of_service(service).unwrap_or_default();
+        if self.databases.incarnations().is_any_refused(service) {
+            let what = format!("database of {service}");
             return Err(Failure::Unavailable { what, retry_after_ms: 1000 });
         }
+        let own = match &query.freshness {
+            Freshness::Own(key) => Some(self.shard_of(&table.kind.to_string(), key)?),
+            Freshness::Latest | Freshness::Recent => None,
+        };
+        let reach = own.and_then(|shard| self.reach(shard).map(|seq| (shard.number, seq)));
+        let may_be_replica = query.freshness == Freshness::Recent || reach.is_some();
         let query = Query { limit: query.limit.clamp(1, PAGE_MAX), ..query.clone() };
         let mut rows = Vec::new();
-        for server in servers {
+        for (name, server) in servers {
+            if own.is_some_and(|shard| self.databases.server_of(shard) != name) {
+                continue;
+            }
+            if let Some(replica) = self.databases.replica_of(name).filter(|_| may_be_replica) {
+                match replica.list(&table, &query, reach).await {
+                    Ok(listed) => {
+                        metrics::listed(service, "replica");
+                        rows.extend(listed);
+                        continue;
+                    }
+                    Err(unfit) => metrics::list_fell_back(service, unfit.label()),
+                }
+            }
+            metrics::listed(service, "primary");
             rows.extend(server.store.list(&table, &query).await.map_err(|error| match error {
                 StoreError::Unavailable { location, .. } => {
                     Failure::Unavailable { what: format!("database {location}"), retry_after_ms: 1000 }

@@ -75,4 +75,7 @@ pub struct Dependency {
     pub latency_us: u64,
     /// What it said when it failed.
     pub error: Option<String>,
+    /// The node does without it while it is away.
+    #[serde(default)]
+    pub is_optional: bool,
 }

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::events::{Envelope, Page};
 use crate::handle::Outcome;
 use crate::inspect::{Question, Report};
-use crate::query::Query;
+use crate::query::{Freshness, Query};
 use crate::reference::{Address, Key};
 use crate::store::{ListedRow, StateTable};
 
@@ -42,6 +42,11 @@ pub(crate) struct WireList {
     pub equals: Vec<(String, WireValue)>,
     pub after: Option<Key>,
     pub limit: u32,
+    /// See [`Freshness`]; a version that does not know these reads from the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Key>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recent: bool,
 }
 
 /// The public events of one entity behind a seq.
@@ -239,12 +244,22 @@ impl WireList {
             ColumnValue::Null => WireValue::Null,
         };
         let equals = query.equals.iter().map(|(column, wanted)| ((*column).to_owned(), value(wanted))).collect();
-        Self { kind, equals, after: query.after.clone(), limit: query.limit }
+        let (own, recent) = match &query.freshness {
+            Freshness::Latest => (None, false),
+            Freshness::Own(key) => (Some(key.clone()), false),
+            Freshness::Recent => (None, true),
+        };
+        Self { kind, equals, after: query.after.clone(), limit: query.limit, own, recent }
     }
 
     /// The query over a table of this node's version.
     pub(crate) fn query(&self, table: &StateTable) -> Result<Query, Failure> {
-        let mut query = Query { equals: Vec::new(), after: self.after.clone(), limit: self.limit };
+        let freshness = match &self.own {
+            Some(key) => Freshness::Own(key.clone()),
+            None if self.recent => Freshness::Recent,
+            None => Freshness::Latest,
+        };
+        let mut query = Query { freshness, equals: Vec::new(), after: self.after.clone(), limit: self.limit };
         for (name, value) in &self.equals {
             let Some(column) = table.columns.iter().find(|column| column.name == name) else {
                 return Err(Failure::Invalid { reason: format!("{} has no column {name:?}", self.kind) });

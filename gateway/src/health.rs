@@ -22,13 +22,13 @@ use crate::metrics;
 /// How long the state of dependencies is waited for; without it the answer says so.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The status of a gateway that works without something.
+/// The status of a node that works without something.
 const DEGRADED: &str = "degraded";
 
 /// The answer of `/health`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or `degraded` while something that the gateway can do without is away. The process lives.
+    /// `ok`, or `degraded` while something is away that it can do without (Redis, a replica). The process lives.
     #[schema(example = "ok")]
     pub status: String,
     /// What answers: `gateway` or a service.
@@ -97,8 +97,9 @@ pub async fn metrics() -> Response {
 pub(crate) async fn of(cluster: &Cluster, service: &str, ready: bool) -> Health {
     let status = tokio::time::timeout(STATUS_PATIENCE, cluster.status()).await.unwrap_or_default();
     let ClusterStatus { node, services, dependencies, .. } = status;
+    let is_degraded = dependencies.iter().any(|one| one.is_optional && !one.up);
     Health {
-        status: "ok".to_owned(),
+        status: if is_degraded { DEGRADED } else { "ok" }.to_owned(),
         service: service.to_owned(),
         node,
         ready,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::outcome::Wrong;
-use super::{analytics, asyncapi, backup, dead_letters, inspect, metrics, openapi, order, status, user, webhooks};
+use super::{
+    analytics, asyncapi, backup, dead_letters, inspect, metrics, openapi, order, promote, status, user, webhooks,
+};
 use crate::dev;
 use crate::settings::Sources;
 use crate::settings::table::{self, FILE_SUFFIX};
@@ -47,6 +49,9 @@ pub enum Command {
     Backup(backup::Backup),
     /// Put a backup back into empty databases, while no node runs
     Restore(backup::RestoreArguments),
+    /// Go on with a replica that was made the primary: check that the old one is fenced, and have nodes take their
+    /// shards anew
+    Promote(promote::Promote),
     /// Print the settings in force: value, who set it, default and meaning
     Config(Config),
     /// Print how one node is, and what it depends on

@@ -5,7 +5,7 @@
 //! - [`client`]: where client commands send their requests
 //! - [`show`]: tables, and the same as JSON
 //! - [`inspect`]: looks into nodes, shards and entities, and acts on them
-//! - [`analytics`], [`asyncapi`], [`backup`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`status`], [`user`], [`webhooks`]: one command each (`status` also holds `health`)
+//! - [`analytics`], [`asyncapi`], [`backup`], [`config`], [`dead_letters`], [`metrics`], [`migrate`], [`openapi`], [`order`], [`promote`], [`status`], [`user`], [`webhooks`]: one command each (`status` also holds `health`)
 
 pub mod analytics;
 pub mod arguments;
@@ -20,6 +20,7 @@ mod migrate;
 pub mod openapi;
 pub mod order;
 pub mod outcome;
+pub mod promote;
 mod show;
 pub mod status;
 pub mod user;
@@ -70,6 +71,7 @@ fn perform(command: Command) -> Done {
         Command::Backup(arguments) => client()?.block_on(backup::backup(&arguments)),
         Command::Restore(arguments) => client()?.block_on(backup::restore(&arguments)),
         Command::Migrate(arguments) => client()?.block_on(migrate::run(&arguments)),
+        Command::Promote(arguments) => client()?.block_on(promote::run(&arguments)),
         Command::Order(arguments) => client()?.block_on(order::run(&arguments)),
         Command::Analytics(command) => client()?.block_on(analytics::run(&command)),
         Command::DeadLetters(command) => client()?.block_on(dead_letters::run(&command)),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::load::SettingsError;
+use super::table::ROLES;
 use super::tree::{Settings, Tls};
 use super::value::password_of;
 
@@ -31,6 +32,31 @@ pub fn check(settings: &Settings) -> Result<(), SettingsError> {
         return unfit(format!(
             "cluster.renew_ms is {renew} and cluster.lease_ms {lease}; a lease must outlast {RENEWALS_PER_LEASE_MIN} renewals"
         ));
+    }
+    let databases = &settings.databases;
+    check_replicas("databases.default", "databases.replicas", &databases.default, &databases.replicas)?;
+    for service in ROLES {
+        let (setting, replicas) = (format!("databases.{service}"), settings.own_replicas(service));
+        check_replicas(&setting, &format!("{setting}_replicas"), settings.own_databases(service), replicas)?;
+    }
+    Ok(())
+}
+
+fn check_replicas(
+    setting: &str,
+    replicas_setting: &str,
+    primaries: &[String],
+    replicas: &[String],
+) -> Result<(), SettingsError> {
+    if !replicas.is_empty() && replicas.len() != primaries.len() {
+        return unfit(format!(
+            "{replicas_setting} names {} servers and {setting} {}; name one replica for each of them, or none",
+            replicas.len(),
+            primaries.len()
+        ));
+    }
+    if replicas.iter().chain(primaries.iter().filter(|_| !replicas.is_empty())).any(|url| url.starts_with("sqlite")) {
+        return unfit(format!("{replicas_setting} is for MySQL and MariaDB; a SQLite file has no replica"));
     }
     Ok(())
 }

@@ -82,6 +82,8 @@ const fn between(least: i64, most: i64) -> Kind {
 /// Where a service's databases are when they are not with the others.
 const OVERRIDE: &str = "Servers of this service's databases, if not databases.default; its shards are spread over \
                         them in this order.";
+/// Which replicas these have.
+const REPLICAS: &str = "Replicas of this service's own servers, one for each in the same order.";
 /// Where a service's health and metrics are.
 const SERVICE_PORT: &str = "Port of /health, /ready and /metrics of this service on a node that runs it; 0 takes any.";
 const PORT: Kind = between(0, 65_535);
@@ -129,6 +131,20 @@ pub const TABLE: &[Setting] = &[
         do not answer yet, in milliseconds, before it gives up."),
     setting("databases.password", Kind::Secret, "", "Password for those addresses of databases that name a user and no \
         password, so that they hold none themselves."),
+    setting("databases.replicas", Kind::Databases, "", "Replicas of databases.default, one for each in the same order, \
+        that lists are read from. Empty reads everything from the primaries."),
+    setting("databases.user_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.product_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.inventory_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.order_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.cart_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.payment_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.delivery_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.notification_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.location_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.analytics_replicas", Kind::Databases, "", REPLICAS),
+    setting("databases.replica_staleness_ms", between(100, 60_000), "2000", "By how much a replica may be behind its \
+        primary, in milliseconds. One that may be further behind, or does not answer, is not read: the primary is."),
 
     setting("listen.gateway", Kind::Listen, "0.0.0.0:8080", "Where the API listens on a node with the role gateway."),
     setting("listen.links", Kind::Listen, "0.0.0.0:7946", "Where the other nodes of the cluster connect."),

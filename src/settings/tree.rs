@@ -93,6 +93,18 @@ pub struct Databases {
     pub analytics: Vec<String>,
     pub patience_ms: u64,
     pub password: String,
+    pub replicas: Vec<String>,
+    pub user_replicas: Vec<String>,
+    pub product_replicas: Vec<String>,
+    pub inventory_replicas: Vec<String>,
+    pub order_replicas: Vec<String>,
+    pub cart_replicas: Vec<String>,
+    pub payment_replicas: Vec<String>,
+    pub delivery_replicas: Vec<String>,
+    pub notification_replicas: Vec<String>,
+    pub location_replicas: Vec<String>,
+    pub analytics_replicas: Vec<String>,
+    pub replica_staleness_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -318,7 +330,7 @@ pub struct Telemetry {
 
 impl Databases {
     /// Every list of addresses with its setting.
-    pub fn lists(&mut self) -> [(&'static str, &mut Vec<String>); 12] {
+    pub fn lists(&mut self) -> [(&'static str, &mut Vec<String>); 23] {
         [
             ("databases.cluster", &mut self.cluster),
             ("databases.default", &mut self.default),
@@ -332,6 +344,17 @@ impl Databases {
             ("databases.notification", &mut self.notification),
             ("databases.location", &mut self.location),
             ("databases.analytics", &mut self.analytics),
+            ("databases.replicas", &mut self.replicas),
+            ("databases.user_replicas", &mut self.user_replicas),
+            ("databases.product_replicas", &mut self.product_replicas),
+            ("databases.inventory_replicas", &mut self.inventory_replicas),
+            ("databases.order_replicas", &mut self.order_replicas),
+            ("databases.cart_replicas", &mut self.cart_replicas),
+            ("databases.payment_replicas", &mut self.payment_replicas),
+            ("databases.delivery_replicas", &mut self.delivery_replicas),
+            ("databases.notification_replicas", &mut self.notification_replicas),
+            ("databases.location_replicas", &mut self.location_replicas),
+            ("databases.analytics_replicas", &mut self.analytics_replicas),
         ]
     }
 
@@ -379,6 +402,24 @@ impl Settings {
     pub fn cluster_database(&self) -> String {
         let mut known = self.databases.cluster.iter().chain(&self.databases.default);
         known.next().cloned().unwrap_or_else(|| self.embedded_database())
+    }
+
+    /// Replicas of a service's own servers.
+    pub fn own_replicas(&self, service: &str) -> &[String] {
+        let all = &self.databases;
+        match service {
+            "user" => &all.user_replicas,
+            "product" => &all.product_replicas,
+            "inventory" => &all.inventory_replicas,
+            "order" => &all.order_replicas,
+            "cart" => &all.cart_replicas,
+            "payment" => &all.payment_replicas,
+            "delivery" => &all.delivery_replicas,
+            "notification" => &all.notification_replicas,
+            "location" => &all.location_replicas,
+            "analytics" => &all.analytics_replicas,
+            _ => &[],
+        }
     }
 
     /// Port of a service's health and metrics.

@@ -54,6 +54,8 @@ pub async fn start(name: &str) -> Only {
         runtime: nakku_cluster::runtime::RuntimeSettings::default(),
         journal: nakku_cluster::journal::JournalSettings::default(),
         journal_keep_rows: None,
+        replicas: Default::default(),
+        replica_staleness: Duration::from_secs(2),
         kafka: None,
         version: "test".into(),
     };

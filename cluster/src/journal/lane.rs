@@ -111,7 +111,7 @@ impl Lane {
         let mut repeats = 0;
         let mut connects = 0;
         while !submissions.is_empty() {
-            let numbered = number(&submissions, |shard| self.open[&shard].position, &self.writer);
+            let mut numbered = number(&submissions, |shard| self.open[&shard].position, &self.writer);
             if numbered.batch.journal.is_empty() {
                 submissions.into_iter().for_each(|read| read.release());
                 return;
@@ -135,13 +135,17 @@ impl Lane {
                         Err(error) => return self.give_back(submissions, &unavailable(&error.to_string())),
                     }
                 }
+                CommitError::Gap { shards } if repeats < REPEATS_MAX => {
+                    repeats += 1;
+                    submissions = self.drop_behind(&shards, submissions);
+                }
                 CommitError::Repeat(_) if repeats < REPEATS_MAX => repeats += 1,
                 CommitError::NotBegun(_) if connects < CONNECTS_MAX => {
                     connects += 1;
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 CommitError::Unknown(_) => {
-                    if self.has_landed(&numbered).await {
+                    if self.has_landed(&mut numbered).await {
                         self.committed(numbered, submissions);
                         return;
                     }
@@ -170,6 +174,8 @@ impl Lane {
         for (shard, next_seq) in &numbered.next_seqs {
             if let Some(open) = self.open.get_mut(shard) {
                 open.position.next_seq = *next_seq;
+                // Before anybody hears of it.
+                open.owner.durable_seq.store(*next_seq - 1, Ordering::Release);
                 let incarnation = open.owner.incarnation;
                 self.known_seqs.insert(*shard, KnownSeq { seq: *next_seq - 1, incarnation });
             }
@@ -215,8 +221,21 @@ impl Lane {
         self.current(submissions)
     }
 
+    /// Lets go of shards of which the database lacks rows that were durable: their next claim finds out how it is
+    /// about them.
+    pub(super) fn drop_behind(&mut self, gaps: &[ShardId], submissions: Vec<Box<Submission>>) -> Vec<Box<Submission>> {
+        for shard in gaps {
+            if let Some(open) = self.open.remove(shard) {
+                tracing::error!(%shard, "the database lacks rows that were durable; nothing is written behind the gap");
+                open.owner.tell(ShardNews::Lost);
+            }
+        }
+        self.current(submissions)
+    }
+
     pub(super) fn opened(&mut self, shard: ShardId, position: Position, owner: ShardOwner) -> u64 {
         self.last_term += 1;
+        owner.durable_seq.store(position.next_seq - 1, Ordering::Release);
         self.known_seqs.insert(shard, KnownSeq { seq: position.next_seq - 1, incarnation: owner.incarnation });
         self.open.insert(shard, OpenShard { position, term: self.last_term, owner });
         self.last_term

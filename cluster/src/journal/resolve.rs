@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::reference::ShardId;
-use crate::store::{Batch, CLAIM, CommitError, JournalRow, StoreError};
+use crate::store::{Batch, CLAIM, CommitError, JournalRow, NO_OP, StoreError};
 use crate::time::Timestamp;
 
 use super::batch::{Numbered, Position, empty_row};
@@ -40,8 +40,9 @@ impl Lane {
     ///
     /// A transaction is all or none, so its first row decides for the whole. True: it is there. False: it
     /// never will be, and what is still ours may be sent again.
-    pub(super) async fn has_landed(&mut self, numbered: &Numbered) -> bool {
-        let Some((shard, first)) = numbered.first_rows.first() else { return false };
+    pub(super) async fn has_landed(&mut self, numbered: &mut Numbered) -> bool {
+        let Some((shard, first)) = numbered.first_rows.first().cloned() else { return false };
+        let (shard, first) = (&shard, &first);
         let nonce = nonce();
         let mut probe = empty_row(*shard, first.seq, first.epoch, &self.writer, CLAIM);
         probe.command_id.clone_from(&nonce);
@@ -51,13 +52,19 @@ impl Lane {
             let found = match self.commit(&batch).await {
                 Ok(()) => Found::OurClaim,
                 Err(CommitError::Collision) => self.who_wrote(*shard, first, &nonce).await,
+                Err(CommitError::Gap { .. }) => Found::Gap,
                 Err(error) => {
                     tracing::warn!(%shard, seq = first.seq, %error, "an unknown outcome can't be settled yet");
                     Found::Unreadable
                 }
             };
             match found {
-                Found::TheBatch => return true,
+                Found::TheBatch => return self.confirm(*shard, numbered).await,
+                // The batch is not in this copy, which does not even have what came before it.
+                Found::Gap => {
+                    self.drop_behind(&[*shard], Vec::new());
+                    return false;
+                }
                 Found::OurClaim => {
                     if let Some(open) = self.open.get_mut(shard) {
                         open.position.next_seq = first.seq + 1;
@@ -71,6 +78,46 @@ impl Lane {
                     return false;
                 }
                 Found::Unreadable => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// A batch that is there may be there because its server recovered it, before its replica had it: it counts
+    /// as durable behind one more commit, since a replica that has that one has all before it. False when the batch
+    /// is gone again, with the server that had it.
+    async fn confirm(&mut self, shard: ShardId, numbered: &mut Numbered) -> bool {
+        let Some(epoch) = self.open.get(&shard).map(|open| open.position.epoch) else { return true };
+        let Some(mut seq) = numbered.next_seqs.get(&shard).copied() else { return true };
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let row = empty_row(shard, seq, epoch, &self.writer, NO_OP);
+            let batch = Batch { journal: vec![(shard.service, row.clone())], states: Vec::new() };
+            let outcome = self.commit(&batch).await;
+            let found = match &outcome {
+                Err(CommitError::Collision) => {
+                    self.store.journal_row(shard.service, shard.number, seq).await.ok().flatten()
+                }
+                _ => None,
+            };
+            match outcome {
+                Ok(()) => {
+                    numbered.next_seqs.insert(shard, seq + 1);
+                    numbered.batch.journal.push((shard.service, row));
+                    return true;
+                }
+                Err(CommitError::Gap { .. }) => {
+                    self.drop_behind(&[shard], Vec::new());
+                    return false;
+                }
+                // From an earlier attempt, of which it is as little known whether a replica has it.
+                Err(CommitError::Collision) if found.as_ref().is_some_and(|row| row.writer == self.writer) => seq += 1,
+                // The claim of a successor, which was a commit as well.
+                Err(CommitError::Collision) if found.is_some() => return true,
+                Err(error) => {
+                    tracing::warn!(%shard, seq, %error, "a batch that is there can't be confirmed yet");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
@@ -195,6 +242,7 @@ impl Lane {
 enum Found {
     TheBatch,
     OurClaim,
+    Gap,
     Another,
     Unreadable,
 }

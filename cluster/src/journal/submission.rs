@@ -130,6 +130,8 @@ pub struct ShardOwner {
     tell: Arc<dyn Fn(ShardNews) + Send + Sync>,
     /// Of the shard's database; what was durable under a lower one need not be there any more.
     pub(super) incarnation: u64,
+    /// The shard's last durable row, raised before anybody hears of what it holds.
+    pub(super) durable_seq: Arc<AtomicU64>,
 }
 
 /// See [`ShardOwner`].
@@ -147,7 +149,13 @@ pub enum ShardNews {
 impl ShardOwner {
     /// Calls `tell` from the lane; it must not block.
     pub fn new(tell: impl Fn(ShardNews) + Send + Sync + 'static) -> Self {
-        Self { tell: Arc::new(tell), incarnation: 1 }
+        Self { tell: Arc::new(tell), incarnation: 1, durable_seq: Arc::default() }
+    }
+
+    /// With a place for the shard's last durable row.
+    #[must_use]
+    pub fn noting(self, durable_seq: Arc<AtomicU64>) -> Self {
+        Self { durable_seq, ..self }
     }
 
     /// With the incarnation of the shard's database, 1 unless set.

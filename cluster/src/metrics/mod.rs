@@ -47,6 +47,9 @@ struct Metrics {
     event_gaps: IntCounterVec,
     events_stuck: IntGaugeVec,
     consumer_lag: IntGaugeVec,
+    lists: IntCounterVec,
+    list_fallbacks: IntCounterVec,
+    replica_behind: IntGaugeVec,
     /// One of `link_requests`, which counts most often.
     link_answered: IntCounter,
 }
@@ -127,6 +130,21 @@ impl Metrics {
                 "Messages of this node's partitions behind the committed offsets.",
                 &["group"],
             ),
+            lists: counters(
+                "nakku_lists_total",
+                "Lists by where they were read: primary or replica.",
+                &["service", "from"],
+            ),
+            list_fallbacks: counters(
+                "nakku_list_fallbacks_total",
+                "Lists that were to be read from a replica and were read from the primary: the replica was away, stale, or behind what the list must contain.",
+                &["service", "cause"],
+            ),
+            replica_behind: gauges(
+                "nakku_replica_behind_ms",
+                "By how many milliseconds a replica may be behind its primary; the largest number while that is unknown.",
+                &["database"],
+            ),
             link_answered,
         }
     }
@@ -153,6 +171,7 @@ pub(crate) fn committed_totals() -> (u64, u64) {
 pub(crate) fn commit_failed(error: &CommitError) {
     let outcome = match error {
         CommitError::Collision => "collision",
+        CommitError::Gap { .. } => "gap",
         CommitError::Repeat(_) => "repeat",
         CommitError::Unknown(_) => "unknown",
         CommitError::NotBegun(_) => "not_begun",
@@ -240,6 +259,19 @@ pub(crate) fn events_stuck(group: &str, shards: usize) {
 
 pub(crate) fn consumer_lag(group: &str, messages: i64) {
     METRICS.consumer_lag.with_label_values(&[group]).set(messages);
+}
+
+pub(crate) fn listed(service: &str, from: &str) {
+    METRICS.lists.with_label_values(&[service, from]).inc();
+}
+
+pub(crate) fn list_fell_back(service: &str, cause: &str) {
+    METRICS.list_fallbacks.with_label_values(&[service, cause]).inc();
+}
+
+pub(crate) fn replica_behind(database: &str, behind: Duration) {
+    let behind_ms = i64::try_from(behind.as_millis()).unwrap_or(i64::MAX);
+    METRICS.replica_behind.with_label_values(&[database]).set(behind_ms);
 }
 
 pub(crate) fn link_answered() {

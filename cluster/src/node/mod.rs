@@ -34,6 +34,7 @@ use crate::link::{Inbound, LinkError, Links, Peer, Recipients};
 use crate::membership::{Membership, MembershipError, NodeId};
 use crate::provider::Provider;
 use crate::reminders;
+use crate::replicas::Replica;
 use crate::router::NodeRouter;
 use crate::runtime::Runtime;
 use crate::service::Service;
@@ -159,7 +160,8 @@ impl Node {
         let spread_later = Arc::new(OnceLock::<Arc<Spread>>::new());
         let on_commit = on_commit(Arc::clone(&outboxes), Arc::clone(&spread_later));
         let databases = databases(&settings, &own, &stores, &node, Arc::clone(&incarnations), &on_commit)?;
-        let databases = Arc::new(databases);
+        let replicas = replicas(&settings, &own, &stores).await?;
+        let databases = Arc::new(databases.with_replicas(replicas));
 
         let lease = Arc::clone(&membership);
         let types = own.iter().flat_map(|service| service.types.iter().cloned());
@@ -222,11 +224,12 @@ impl Node {
             handoff,
             incarnations.watch(),
             reminders::start(Arc::clone(&runtime), Arc::clone(&databases), Arc::clone(&open), to_remind),
-            housekeeping::start(Arc::clone(&open), databases, settings.journal_keep_rows),
+            housekeeping::start(Arc::clone(&open), Arc::clone(&databases), settings.journal_keep_rows),
             gauges::start(Arc::downgrade(&router), &settings.version),
             tokio::spawn(follow_view(Arc::clone(&membership), Arc::clone(&links))),
             tokio::spawn(follow_suspicions(Arc::clone(&membership), Arc::clone(&links))),
         ];
+        tasks.extend(databases.replicas().map(|(_, replica)| Arc::clone(replica).watch()));
         let weak = Arc::downgrade(&(router.clone() as Arc<dyn Router>));
         let feeders = |services: &[&Service]| -> Vec<Feeder> {
             let consumers = services.iter().flat_map(|service| &service.consumers);
@@ -388,6 +391,26 @@ fn databases(
     }
     let roles = services.iter().map(|service| service.name).collect();
     Ok(Databases::new(settings.topology.clone(), roles, servers, incarnations))
+}
+
+/// The replicas of servers that hold something of this node's services.
+async fn replicas(
+    settings: &NodeSettings,
+    services: &[&Service],
+    stores: &BTreeMap<String, Arc<SqlStore>>,
+) -> Result<HashMap<String, Arc<Replica>>, NodeError> {
+    let mut replicas = HashMap::new();
+    for (name, url) in &settings.replicas {
+        let on_server = |service: &&&Service| {
+            settings.topology.service(service.name).databases.iter().any(|range| range.server == *name)
+        };
+        let own: Vec<&'static str> = services.iter().filter(on_server).map(|service| service.name).collect();
+        let Some(primary) = stores.get(name).filter(|_| !own.is_empty()) else { continue };
+        let store = store::open(url).await?;
+        let replica = Replica::new(Arc::clone(primary), store, own, settings.name.clone(), settings.replica_staleness);
+        replicas.insert(name.clone(), Arc::new(replica));
+    }
+    Ok(replicas)
 }
 
 /// What has been committed goes to the outboxes, and to whoever watches once the node stands.

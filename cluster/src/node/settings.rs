@@ -22,6 +22,10 @@ pub struct NodeSettings {
     pub cluster_database: String,
     /// Addresses of the database servers that the topology names.
     pub databases: BTreeMap<String, String>,
+    /// Addresses of replicas that lists may be read from, by the names of the servers that they follow.
+    pub replicas: BTreeMap<String, String>,
+    /// One that is further behind is not read.
+    pub replica_staleness: Duration,
     /// Must be the cluster's.
     pub topology: Topology,
     /// Where other nodes connect to; port 0 takes a free one.

@@ -70,10 +70,12 @@ async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
             up: outcome.is_ok(),
             latency_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
             error: outcome.err(),
+            is_optional: false,
         }
     });
     let (mut dependencies, broker) = futures::join!(futures::future::join_all(checks), broker(router));
     dependencies.extend(cluster_database(router, &dependencies));
+    dependencies.extend(router.databases.replicas().map(|(server, replica)| replica.dependency(server)));
     dependencies.extend(broker);
     dependencies
 }
@@ -89,6 +91,7 @@ fn cluster_database(router: &NodeRouter, others: &[Dependency]) -> Option<Depend
         up: health.up,
         latency_us: health.latency_us,
         error: health.error,
+        is_optional: false,
     })
 }
 
@@ -107,5 +110,6 @@ async fn broker(router: &NodeRouter) -> Option<Dependency> {
         up: outcome.is_ok(),
         latency_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         error: outcome.err(),
+        is_optional: false,
     })
 }

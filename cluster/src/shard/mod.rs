@@ -11,7 +11,7 @@ mod look;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -54,6 +54,8 @@ pub(crate) struct ShardPlace {
     runtime: Arc<Runtime>,
     clock: AtomicI64,
     retired: AtomicBool,
+    /// The last durable row; 0 until the shard has been claimed.
+    pub durable_seq: Arc<AtomicU64>,
     /// For whoever looks.
     pub seen: ShardSeen,
 }
@@ -88,6 +90,7 @@ impl ShardPlace {
             runtime,
             clock: AtomicI64::new(0),
             retired: AtomicBool::new(false),
+            durable_seq: Arc::default(),
             seen: ShardSeen::default(),
         }
     }
@@ -108,7 +111,7 @@ impl ShardPlace {
     }
 
     /// Whether reads may be answered without a proof.
-    fn lease_holds(&self) -> bool {
+    pub(crate) fn lease_holds(&self) -> bool {
         !self.retired.load(Ordering::Acquire) && self.runtime.lease_holds()
     }
 

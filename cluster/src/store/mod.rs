@@ -9,6 +9,7 @@
 //! - `restoring` marks a cluster database that is being put back;
 //! - [`snapshot`] reads all servers as of one moment, for backups, and puts rows back;
 //! - `statements` holds the SQL, the same for all servers but for a few words;
+//! - `replication` tells how far a replica is behind, and whether a server may be promoted;
 //! - [`server`] keeps sessions for reads; [`session`] is one of either driver, [`sqlite`] or [`mysql`]; `turn` is
 //!   the queue of those that write to one SQLite file.
 
@@ -17,6 +18,7 @@ pub mod migrate;
 pub mod mysql;
 #[cfg(test)]
 mod plans;
+mod replication;
 mod restoring;
 pub mod schema;
 pub mod server;
@@ -28,6 +30,7 @@ mod statements;
 mod turn;
 pub mod writer;
 
+pub use replication::{LEAP, Standing};
 pub use sql::{SqlStore, open};
 
 use std::sync::Arc;
@@ -36,7 +39,7 @@ use async_trait::async_trait;
 
 use crate::entity::{Column, ColumnValue};
 use crate::query::Query;
-use crate::reference::{Key, Kind};
+use crate::reference::{Key, Kind, ShardId};
 use crate::service::Migration;
 use crate::time::Timestamp;
 
@@ -45,6 +48,9 @@ use crate::time::Timestamp;
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Where it is, without secrets, for messages and logs.
     fn location(&self) -> &str;
+
+    /// What is read from now on is read over new sessions: behind the address may be another server now.
+    fn renew_sessions(&self) {}
 
     /// Asks for a trifle, to see whether the server answers.
     async fn ping(&self) -> Result<(), StoreError>;
@@ -120,7 +126,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 /// One session that commits.
 #[async_trait]
 pub trait StoreWriter: Send {
-    /// Commits a batch in one transaction: journal rows first, then state rows, all or none.
+    /// Commits a batch in one transaction: journal rows first, then state rows, all or none. Over a new session each
+    /// shard's rows must continue its journal, and unless they begin with a claim, behind a row of the same writer.
     ///
     /// After any error the transaction is rolled back or its session closed; the writer stays usable and
     /// reconnects by itself on the next call.
@@ -341,6 +348,13 @@ pub enum CommitError {
     /// One of the batch's (shard, seq) exists already. Nothing of the batch is there.
     #[error("a journal row of the batch exists already")]
     Collision,
+    /// The journals of these shards do not reach up to the batch, or end with somebody else's row: the server is
+    /// another one than before and lacks rows that were durable. Nothing of the batch is there.
+    #[error("rows in front of the batch are missing in {} shards: the database went back in time", shards.len())]
+    Gap {
+        /// Service and number.
+        shards: Vec<ShardId>,
+    },
     /// Deadlock, lock wait or a busy file; nothing of the batch is there. Send the same batch again.
     #[error("the transaction must be repeated: {0}")]
     Repeat(String),

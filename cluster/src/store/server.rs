@@ -32,7 +32,15 @@ pub(super) struct Server {
     /// In SQLite one writes at a time.
     turns: Option<Turns>,
     permits: Semaphore,
-    idle: Mutex<Vec<Session>>,
+    idle: Mutex<Idle>,
+}
+
+/// Sessions of the pool that nobody uses just now.
+#[derive(Default)]
+struct Idle {
+    /// Raised when those that are in use must not come back either.
+    generation: u64,
+    sessions: Vec<Session>,
 }
 
 impl Server {
@@ -67,12 +75,12 @@ impl Server {
         }
     }
 
-    /// Begins a transaction on a session that was used before, if it still lives, or else on a new one.
-    /// Nothing but the beginning has been sent, so trying twice is safe.
-    pub(super) async fn begin(&self, used: Option<Session>) -> Result<Session, Fault> {
+    /// Begins a transaction on a session that was used before, if it still lives, or else on a new one, and says
+    /// which. Nothing but the beginning has been sent, so trying twice is safe.
+    pub(super) async fn begin(&self, used: Option<Session>) -> Result<(Session, Begun), Fault> {
         if let Some(mut session) = used {
             match session.begin().await {
-                Ok(()) => return Ok(session),
+                Ok(()) => return Ok((session, Begun::OnUsed)),
                 Err(Fault::Lost(cause)) => {
                     tracing::debug!(location = %self.location, cause, "session was closed, connecting anew");
                 }
@@ -81,7 +89,7 @@ impl Server {
         }
         let mut session = self.connect().await?;
         match session.begin().await {
-            Ok(()) => Ok(session),
+            Ok(()) => Ok((session, Begun::OnNew)),
             Err(Fault::Lost(cause)) => Err(Fault::Unavailable(cause)),
             Err(other) => Err(other),
         }
@@ -90,15 +98,16 @@ impl Server {
     /// Runs one query on a session of the pool.
     pub(super) async fn read(&self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
         let _permit = self.permit().await?;
-        if let Some(mut session) = self.take_idle() {
+        let (generation, used) = self.take_idle();
+        if let Some(mut session) = used {
             match session.fetch(sql, values).await {
                 Err(Fault::Lost(cause)) => {
                     // Idle sessions die together, by the server's restart or its idle time.
                     tracing::debug!(location = %self.location, cause, "session was closed, connecting anew");
-                    self.idle().clear();
+                    self.idle().sessions.clear();
                 }
                 outcome => {
-                    self.put_idle(session);
+                    self.put_idle(generation, session);
                     return outcome;
                 }
             }
@@ -106,7 +115,7 @@ impl Server {
         let mut session = self.connect().await?;
         let outcome = session.fetch(sql, values).await;
         if !matches!(outcome, Err(Fault::Lost(_))) {
-            self.put_idle(session);
+            self.put_idle(generation, session);
         }
         outcome
     }
@@ -115,8 +124,16 @@ impl Server {
     pub(super) async fn transaction(&self) -> Result<Transaction<'_>, Fault> {
         let permit = self.permit().await?;
         let turn = self.turn().await?;
-        let session = self.begin(self.take_idle()).await?;
-        Ok(Transaction { server: self, session, _turn: turn, _permit: permit })
+        let (generation, used) = self.take_idle();
+        let (session, _) = self.begin(used).await?;
+        Ok(Transaction { server: self, session, generation, _turn: turn, _permit: permit })
+    }
+
+    /// What is read from now on is read over new sessions: behind the address may be another server now.
+    pub(super) fn renew(&self) {
+        let mut idle = self.idle();
+        idle.generation += 1;
+        idle.sessions.clear();
     }
 
     /// Names the server in an error.
@@ -139,15 +156,19 @@ impl Server {
         }
     }
 
-    fn take_idle(&self) -> Option<Session> {
-        self.idle().pop()
+    fn take_idle(&self) -> (u64, Option<Session>) {
+        let mut idle = self.idle();
+        (idle.generation, idle.sessions.pop())
     }
 
-    fn put_idle(&self, session: Session) {
-        self.idle().push(session);
+    fn put_idle(&self, generation: u64, session: Session) {
+        let mut idle = self.idle();
+        if idle.generation == generation {
+            idle.sessions.push(session);
+        }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,8 +177,16 @@ impl Server {
 pub(super) struct Transaction<'a> {
     server: &'a Server,
     session: Session,
+    generation: u64,
     _turn: Option<Turn>,
     _permit: SemaphorePermit<'a>,
+}
+
+/// On what a transaction was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    OnUsed,
+    OnNew,
 }
 
 impl Transaction<'_> {
@@ -175,7 +204,7 @@ impl Transaction<'_> {
 
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         self.session.commit().await?;
-        self.server.put_idle(self.session);
+        self.server.put_idle(self.generation, self.session);
         Ok(())
     }
 }

@@ -179,6 +179,16 @@ impl Row {
         .map_err(|error| Fault::Refused(format!("column {index}: {error}")))
     }
 
+    /// Whatever it is, as it came: enough to compare two of one type. Nothing is empty.
+    pub(super) fn raw(&self, index: usize) -> Result<Vec<u8>, Fault> {
+        match self {
+            Self::MySql(row) => row.try_get_unchecked::<Option<Vec<u8>>, _>(index),
+            Self::Sqlite(row) => row.try_get_unchecked::<Option<Vec<u8>>, _>(index),
+        }
+        .map(Option::unwrap_or_default)
+        .map_err(|error| Fault::Refused(format!("column {index}: {error}")))
+    }
+
     pub(super) fn unsigned(&self, index: usize) -> Result<u64, Fault> {
         let number = self.integer(index)?;
         u64::try_from(number).map_err(|_| Fault::Refused(format!("column {index}: {number} is negative")))

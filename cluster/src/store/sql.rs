@@ -101,17 +101,23 @@ impl SqlStore {
         Ok(rows)
     }
 
-    async fn read_list(&self, table: &StateTable, query: &Query) -> Result<Vec<ListedRow>, Fault> {
+    pub(super) fn list_statement<'a>(
+        &self,
+        table: &StateTable,
+        query: &'a Query,
+    ) -> Result<(Arc<str>, Vec<Value<'a>>), Fault> {
         let sql = self.server.statements.list(table, &query.equals, query.after.is_some())?;
         let mut values = vec![Value::text("")];
         let given = query.equals.iter().filter(|(_, value)| *value != ColumnValue::Null);
         values.extend(given.map(|(_, value)| column_value(value)));
         values.extend(query.after.iter().map(|key| Value::text(key.as_str())));
         values.push(Value::Integer(i64::from(query.limit.clamp(1, PAGE_MAX))));
-        let rows = self.server.read(&sql, &values).await?;
-        rows.iter()
-            .map(|row| Ok(ListedRow { key: key(row, 0)?, version: row.unsigned(1)?, head: row.bytes(2)? }))
-            .collect()
+        Ok((sql, values))
+    }
+
+    async fn read_list(&self, table: &StateTable, query: &Query) -> Result<Vec<ListedRow>, Fault> {
+        let (sql, values) = self.list_statement(table, query)?;
+        listed(&self.server.read(&sql, &values).await?)
     }
 
     async fn read_entity(&self, table: &StateTable, shard: u32, key: &Key) -> Result<Option<StoredEntity>, Fault> {
@@ -215,6 +221,10 @@ impl SqlStore {
 impl Store for SqlStore {
     fn location(&self) -> &str {
         &self.server.location
+    }
+
+    fn renew_sessions(&self) {
+        self.server.renew();
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -324,6 +334,11 @@ fn incarnation(rows: &[Row]) -> Result<u64, Fault> {
     row.unsigned(0)
 }
 
+/// Rows of a list.
+pub(super) fn listed(rows: &[Row]) -> Result<Vec<ListedRow>, Fault> {
+    rows.iter().map(|row| Ok(ListedRow { key: key(row, 0)?, version: row.unsigned(1)?, head: row.bytes(2)? })).collect()
+}
+
 fn journal_row(row: &Row) -> Result<JournalRow, Fault> {
     Ok(JournalRow {
         shard: row.shard(0)?,
@@ -346,7 +361,7 @@ fn key(row: &Row, index: usize) -> Result<Key, Fault> {
 }
 
 /// Repeats the last shard up to a power of two, so that few statements have to be prepared.
-fn padded(shards: &[u32]) -> Vec<u32> {
+pub(super) fn padded(shards: &[u32]) -> Vec<u32> {
     let mut padded = shards.to_vec();
     if let Some(last) = shards.last() {
         padded.resize(shards.len().next_power_of_two(), *last);

@@ -147,6 +147,18 @@ impl Statements {
         Ok((0..shards).map(last).collect::<Vec<_>>().join(" UNION ALL ").into())
     }
 
+    /// Where the journals of so many shards end: shard, seq, writer.
+    pub(super) fn ends(&self, service: &str, shards: usize) -> Result<Arc<str>, Fault> {
+        let prefix = self.prefix(service)?;
+        let last = |number| {
+            format!(
+                "SELECT * FROM (SELECT shard, seq, writer FROM {prefix}journal WHERE shard = ? \
+                 ORDER BY seq DESC LIMIT 1) AS last_{number}"
+            )
+        };
+        Ok((0..shards).map(last).collect::<Vec<_>>().join(" UNION ALL ").into())
+    }
+
     /// Rows of a shard from a seq on.
     pub(super) fn journal(&self, service: &str) -> Result<Arc<str>, Fault> {
         let prefix = self.prefix(service)?;

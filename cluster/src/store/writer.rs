@@ -1,16 +1,18 @@
 //! The session that commits batches.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::server::Server;
+use super::server::{Begun, Server};
 use super::session::{Fault, Session, Value};
-use super::statements::{ROWS_MAX, Statements, delete_values, journal_values, upsert_values};
-use super::{Batch, CommitError, JournalRow, StateTable, StateWrite, StoreWriter};
+use super::sql::padded;
+use super::statements::{ROWS_MAX, SHARDS_PER_LOOKUP_MAX, Statements, delete_values, journal_values, upsert_values};
+use super::{Batch, CLAIM, CommitError, JournalRow, StateTable, StateWrite, StoreWriter};
 use crate::entity::ColumnKind;
 use crate::entity::ColumnValue;
-use crate::reference::Kind;
+use crate::reference::{Kind, ShardId};
 
 /// The most bytes of values that one statement carries, so that it stays below the smallest default of
 /// `max_allowed_packet` (16 MiB).
@@ -21,16 +23,58 @@ const JOURNAL_TEXT_BYTES_MAX: [(&str, usize); 5] =
     [("writer", 255), ("entity", 255), ("command_id", 512), ("type", 128), ("traceparent", 128)];
 const PART_BYTES_MAX: usize = 192;
 
+/// By service and shard.
+type FirstRows<'a> = BTreeMap<&'static str, BTreeMap<u32, &'a JournalRow>>;
+
 /// See the module.
 pub(super) struct SqlWriter {
     server: Arc<Server>,
     /// Taken out for the time of a commit: a commit that is dropped half-way drops its session too.
     session: Option<Session>,
+    /// Shards that were committed to over this session. A session never changes its server, and what a server has
+    /// once shown it keeps.
+    continued: HashSet<ShardId>,
 }
 
 impl SqlWriter {
     pub(super) fn new(server: Arc<Server>, session: Session) -> Self {
-        Self { server, session: Some(session) }
+        Self { server, session: Some(session), continued: HashSet::new() }
+    }
+
+    /// Behind the address may be another server than that of the last session, a promoted replica or a restored
+    /// copy. Where rows are missing nothing may be written behind the gap.
+    async fn gaps(server: &Server, session: &mut Session, first_rows: &FirstRows<'_>) -> Result<Vec<ShardId>, Fault> {
+        let mut gaps = Vec::new();
+        for (&service, rows) in first_rows {
+            let rows: Vec<&JournalRow> = rows.values().copied().collect();
+            for rows in rows.chunks(SHARDS_PER_LOOKUP_MAX) {
+                let shards: Vec<u32> = rows.iter().map(|row| row.shard).collect();
+                let shards = padded(&shards);
+                let sql = server.statements.ends(service, shards.len())?;
+                let values: Vec<_> = shards.iter().map(|shard| Value::Integer(i64::from(*shard))).collect();
+                let mut ends: BTreeMap<u32, (u64, String)> = BTreeMap::new();
+                for row in session.fetch(&sql, &values).await? {
+                    ends.insert(row.shard(0)?, (row.unsigned(1)?, row.text(2)?));
+                }
+                let gap = rows.iter().filter(|row| !continues(row, ends.get(&row.shard)));
+                gaps.extend(gap.map(|row| ShardId { service, number: row.shard }));
+            }
+        }
+        Ok(gaps)
+    }
+
+    /// The first row of each shard that was not committed to over this session yet.
+    fn first_rows<'a>(&self, batch: &'a Batch) -> FirstRows<'a> {
+        let mut first_rows = FirstRows::new();
+        let mut last: Option<ShardId> = None;
+        for (service, row) in &batch.journal {
+            let shard = ShardId { service, number: row.shard };
+            // Rows of a shard often stand together.
+            if last.replace(shard) != Some(shard) && !self.continued.contains(&shard) {
+                first_rows.entry(*service).or_default().entry(row.shard).or_insert(row);
+            }
+        }
+        first_rows
     }
 
     /// Rolls back, and keeps the session only when the server has confirmed it.
@@ -78,7 +122,21 @@ impl StoreWriter for SqlWriter {
             other => CommitError::NotBegun(server.error(other)),
         };
         let _turn = server.turn().await.map_err(not_begun)?;
-        let mut session = server.begin(self.session.take()).await.map_err(not_begun)?;
+        let (mut session, begun) = server.begin(self.session.take()).await.map_err(not_begun)?;
+        if begun == Begun::OnNew {
+            self.continued.clear();
+            server.renew();
+        }
+        let first_rows = self.first_rows(batch);
+        match Self::gaps(&server, &mut session, &first_rows).await {
+            Ok(gaps) if gaps.is_empty() => {}
+            Ok(shards) => {
+                self.roll_back(session).await;
+                return Err(CommitError::Gap { shards });
+            }
+            Err(Fault::Lost(cause)) => return Err(not_begun(Fault::Unavailable(cause))),
+            Err(fault) => return Err(self.give_up(session, fault, false).await),
+        }
         let mut values = Vec::new();
         for step in &steps {
             values.clear();
@@ -90,6 +148,10 @@ impl StoreWriter for SqlWriter {
         match session.commit().await {
             Ok(()) => {
                 self.session = Some(session);
+                let shards = |(service, rows): (&'static str, BTreeMap<u32, _>)| {
+                    rows.into_keys().map(move |number| ShardId { service, number })
+                };
+                self.continued.extend(first_rows.into_iter().flat_map(shards));
                 Ok(())
             }
             // Refused by the server's own account; but it holds only once the rollback is confirmed too.
@@ -103,6 +165,16 @@ impl StoreWriter for SqlWriter {
             // Whatever else a commit answers, it is not proof that nothing has landed.
             Err(other) => Err(CommitError::Unknown(other.cause())),
         }
+    }
+}
+
+/// Whether a shard's row may stand behind the end of its journal. One that stands where another is already will
+/// collide with it.
+fn continues(row: &JournalRow, end: Option<&(u64, String)>) -> bool {
+    match end {
+        Some((seq, _)) if *seq >= row.seq => true,
+        Some((seq, writer)) => seq + 1 == row.seq && (row.event_type == CLAIM || **writer == *row.writer),
+        None => row.seq == 1,
     }
 }
 

@@ -37,6 +37,39 @@ pub fn mysql_url() -> &'static str {
     URL.get_or_init(|| from_environment_or_script("mysql"))
 }
 
+/// A MariaDB and its semi-synchronous replica for this test process.
+pub fn mariadb_pair() -> &'static Pair {
+    static PAIR: OnceLock<Pair> = OnceLock::new();
+    PAIR.get_or_init(|| Pair::from_environment_or_script("mariadb-pair"))
+}
+
+/// A MySQL 8 and its asynchronous replica for this test process.
+pub fn mysql_pair() -> &'static Pair {
+    static PAIR: OnceLock<Pair> = OnceLock::new();
+    PAIR.get_or_init(|| Pair::from_environment_or_script("mysql-pair"))
+}
+
+/// A primary and its replica.
+#[derive(Debug)]
+pub struct Pair {
+    pub url: String,
+    pub replica_url: String,
+    /// Of an account that may do everything.
+    pub operator_url: String,
+    pub replica_operator_url: String,
+    /// Has `node-1` and, for the replica, `node-2`.
+    pub folder: PathBuf,
+}
+
+impl Pair {
+    fn from_environment_or_script(kind: &str) -> Self {
+        let parts = ["URL", "REPLICA_URL", "OPERATOR_URL", "REPLICA_OPERATOR_URL", "DIR"];
+        let [url, replica_url, operator_url, replica_operator_url, folder] =
+            all_from_environment_or_script(kind, parts);
+        Self { url, replica_url, operator_url, replica_operator_url, folder: folder.into() }
+    }
+}
+
 /// A Kafka of three brokers for this test process.
 pub fn kafka() -> &'static Kafka {
     static KAFKA: OnceLock<Kafka> = OnceLock::new();

@@ -30,6 +30,8 @@ pub fn settings(name: &str, roles: Roles, folder: &Path, shards: u32) -> NodeSet
         runtime: RuntimeSettings::default(),
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        replicas: Default::default(),
+        replica_staleness: Duration::from_secs(2),
         kafka: None,
         version: "test".into(),
     }

@@ -1,7 +1,6 @@
 //! Reading through the cache that gateways share.
 
-use std::future::Future;
-
+use nakku_cluster::Freshness;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,11 +12,13 @@ use crate::shared::{Found, PageKey};
 /// Longer queries come from nobody who shares them with others; in bytes.
 const PART_BYTES_MAX: usize = 256;
 
-/// A page from the cache, else read and put there. A problem is not kept.
+/// A page from the cache, else read and put there. A problem is not kept. The reading is told whether it may be from
+/// a replica: only while nothing has changed that a replica may not show yet, so that who has changed something sees
+/// it, and nothing older is kept behind it.
 pub(super) async fn cached<T: Serialize + DeserializeOwned>(
     edge: &Edge,
     key: PageKey,
-    read: impl Future<Output = Result<T, Problem>>,
+    read: impl AsyncFnOnce(Freshness) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
     let found = if key.part.len() > PART_BYTES_MAX { Found::Closed } else { edge.shared.pages.get(&key).await };
     let count = |outcome: &str| METRICS.pages.with_label_values(&[key.subject.as_str(), outcome]).inc();
@@ -29,11 +30,11 @@ pub(super) async fn cached<T: Serialize + DeserializeOwned>(
                 return Ok(page);
             }
             count("closed");
-            read.await
+            read(Freshness::Latest).await
         }
-        Found::Nothing { version } => {
+        Found::Nothing { version, changed_lately } => {
             count("miss");
-            let page = read.await?;
+            let page = read(if changed_lately { Freshness::Latest } else { Freshness::Recent }).await?;
             match serde_json::to_vec(&page) {
                 Ok(body) => edge.shared.pages.put(&key, version, body.into()).await,
                 Err(error) => tracing::warn!(%error, subject = key.subject.as_str(), "page not cached"),
@@ -42,7 +43,7 @@ pub(super) async fn cached<T: Serialize + DeserializeOwned>(
         }
         Found::Closed => {
             count("closed");
-            read.await
+            read(Freshness::Latest).await
         }
     }
 }

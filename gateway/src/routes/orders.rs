@@ -39,7 +39,8 @@ pub async fn list(
     Query(query): Query<PageQuery>,
 ) -> Answer<Page<OrderEntry>> {
     let limit = query.limit()?;
-    let rows = Rows::new().text(CUSTOMER, caller.0.user().as_str()).after(query.after()?).limit(limit);
+    let user = caller.0.user();
+    let rows = Rows::new().own(user).text(CUSTOMER, user.as_str()).after(query.after()?).limit(limit);
     let listed = edge.cluster.list::<Order>(&rows).await?;
     let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
     let items = listed.into_iter().filter_map(OrderEntry::new).collect();

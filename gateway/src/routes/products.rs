@@ -45,7 +45,7 @@ pub async fn read(
     Path(sku): Path<String>,
 ) -> Answer<ProductBody> {
     let sku = id(&sku, Code::ProductUnknown)?;
-    let read = listing(&edge, context.ask(), &sku, Command::Get);
+    let read = async |_| listing(&edge, context.ask(), &sku, Command::Get).await;
     let listing = cached(&edge, PageKey::of(Subject::Product, sku.as_str()), read).await;
     Ok(JsonBody(ProductBody::new(sku.clone(), listing.map_err(|problem| naming(problem, &sku))?)))
 }
@@ -277,7 +277,8 @@ pub(super) async fn page(edge: &Edge, query: &ProductQuery) -> Result<(Vec<Produ
     if let Some(category) = &query.category {
         rows = rows.text(CATEGORY, category.as_str());
     }
-    let read = async {
+    let read = async |freshness| {
+        let rows = Rows { freshness, ..rows };
         let listed = edge.cluster.list::<Product>(&rows).await?;
         let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
         let exists = |row: &nakku_cluster::Listed<product::command::Product>| row.head.exists;

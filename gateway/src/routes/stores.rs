@@ -47,7 +47,8 @@ pub async fn list(
 ) -> Answer<Page<StoreBody>> {
     let limit = query.limit()?;
     let rows = Rows::new().after(query.after()?).limit(limit);
-    let read = async {
+    let read = async |freshness| {
+        let rows = Rows { freshness, ..rows };
         let listed = edge.cluster.list::<Stock>(&rows).await?;
         let next = next_page(listed.len(), limit, listed.last().map(|row| &row.key));
         Ok((listed.into_iter().map(|row| row.key).collect::<Vec<_>>(), next))

@@ -5,6 +5,8 @@
 //! that are being read at that moment: what is put carries the version of the subject that was seen before
 //! the reading began.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -53,6 +55,9 @@ impl PageKey {
     }
 }
 
+/// A change is known for at least so long. No replica may be further behind.
+pub const CHANGE_KNOWN: Duration = Duration::from_secs(60);
+
 /// What a look for a page found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -62,6 +67,9 @@ pub enum Found {
     Nothing {
         /// Empty if nothing has changed of late.
         version: String,
+        /// Whether it has changed within the last minute, here or as far as is known elsewhere: a replica may not
+        /// show it yet.
+        changed_lately: bool,
     },
     /// The cache is out of reach or off: the page is to be read and not put.
     Closed,

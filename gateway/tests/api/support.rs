@@ -101,6 +101,8 @@ async fn open() -> Shop {
         runtime: RuntimeSettings::default(),
         journal: JournalSettings::default(),
         journal_keep_rows: None,
+        replicas: Default::default(),
+        replica_staleness: Duration::from_secs(2),
         kafka: None,
         version: "test".into(),
     };

@@ -113,7 +113,7 @@ async fn notes_and_pages_end_by_themselves() {
 
 async fn version(shared: &Shared, key: &PageKey) -> String {
     match shared.pages.get(key).await {
-        Found::Nothing { version } => version,
+        Found::Nothing { version, .. } => version,
         other => panic!("{other:?}"),
     }
 }

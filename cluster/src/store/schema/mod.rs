@@ -5,15 +5,16 @@ use crate::service::Migration;
 /// What the store keeps in every service's database. `{service}` stands for its name.
 pub(super) const SERVICE: &[Migration] = &[
     Migration { version: 1, name: "journal and incarnation", sql: include_str!("service.sql") },
+    Migration { version: 2, name: "how far events have been published", sql: include_str!("publication.sql") },
     Migration {
         version: SERVICE_VERSION,
-        name: "how far events have been published",
-        sql: include_str!("publication.sql"),
+        name: "by which replicas show how far they are",
+        sql: include_str!("heartbeat.sql"),
     },
 ];
 
 /// The newest version of what every service's database has.
-pub const SERVICE_VERSION: u32 = 2;
+pub const SERVICE_VERSION: u32 = 3;
 
 /// What the cluster database holds.
 pub(super) const CLUSTER: &[Migration] = &[

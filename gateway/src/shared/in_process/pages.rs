@@ -7,6 +7,7 @@ use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::shared::pages::CHANGE_KNOWN;
 use crate::shared::{Found, PageKey, Pages, SharedSettings, Subject};
 
 /// What a page weighs besides its body and its key, in bytes, roughly.
@@ -22,7 +23,13 @@ pub struct PagesInProcess {
     ttl: Duration,
     pages: Cache<PageKey, Page, ByBytes>,
     /// Drawn anew with each change; a subject without one stands at the empty text. Under no id stands the list.
-    versions: Cache<(Subject, Option<String>), String>,
+    versions: Cache<(Subject, Option<String>), Version>,
+}
+
+#[derive(Clone, Debug)]
+struct Version {
+    text: String,
+    since: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -49,8 +56,8 @@ impl PagesInProcess {
         Self { ttl: settings.page_ttl, pages, versions: Cache::new(VERSIONS_MAX) }
     }
 
-    fn version(&self, key: &PageKey) -> String {
-        self.versions.get(&(key.subject, key.id.clone())).unwrap_or_default()
+    fn version(&self, key: &PageKey) -> Option<Version> {
+        self.versions.get(&(key.subject, key.id.clone()))
     }
 }
 
@@ -60,10 +67,12 @@ impl Pages for PagesInProcess {
         if self.ttl.is_zero() {
             return Found::Closed;
         }
-        let version = self.version(key);
+        let known = self.version(key);
+        let changed_lately = known.as_ref().is_some_and(|version| version.since.elapsed() < CHANGE_KNOWN);
+        let version = known.map(|version| version.text).unwrap_or_default();
         match self.pages.get(key) {
             Some(page) if page.version == version && page.until > Instant::now() => Found::Page(page.body),
-            _ => Found::Nothing { version },
+            _ => Found::Nothing { version, changed_lately },
         }
     }
 
@@ -73,7 +82,8 @@ impl Pages for PagesInProcess {
 
     async fn invalidate(&self, subject: Subject, id: &str) {
         for id in [Some(id.to_owned()), None] {
-            self.versions.insert((subject, id), format!("{:016x}", rand::random::<u64>()));
+            let version = Version { text: format!("{:016x}", rand::random::<u64>()), since: Instant::now() };
+            self.versions.insert((subject, id), version);
         }
     }
 }
@@ -88,7 +98,7 @@ mod tests {
 
     async fn fill(pages: &PagesInProcess, key: &PageKey, body: &'static [u8]) {
         match pages.get(key).await {
-            Found::Nothing { version } => pages.put(key, version, Bytes::from_static(body)).await,
+            Found::Nothing { version, .. } => pages.put(key, version, Bytes::from_static(body)).await,
             other => panic!("{other:?}"),
         }
     }
@@ -117,10 +127,10 @@ mod tests {
     async fn what_was_read_before_a_change_is_not_served_after_it() {
         let pages = pages(SharedSettings::default());
         let key = PageKey::of(Subject::Product, "butter");
-        let Found::Nothing { version } = pages.get(&key).await else { panic!("it is empty") };
+        let Found::Nothing { version, changed_lately: false } = pages.get(&key).await else { panic!("it is empty") };
         pages.invalidate(Subject::Product, "butter").await;
         pages.put(&key, version, Bytes::from_static(b"old")).await;
-        assert!(matches!(pages.get(&key).await, Found::Nothing { .. }));
+        assert!(matches!(pages.get(&key).await, Found::Nothing { changed_lately: true, .. }));
     }
 
     #[tokio::test]

@@ -63,7 +63,8 @@ impl Pages for PagesOnRedis {
             let end = page.iter().position(|byte| *byte == SEPARATOR)?;
             (page[..end] == *version.as_bytes()).then(|| Bytes::from(page).slice(end + 1..))
         });
-        body.map_or(Found::Nothing { version }, Found::Page)
+        let changed_lately = !version.is_empty();
+        body.map_or(Found::Nothing { version, changed_lately }, Found::Page)
     }
 
     async fn put(&self, key: &PageKey, version: String, body: Bytes) {

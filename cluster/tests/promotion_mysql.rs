@@ -1,0 +1,94 @@
+//! MySQL replicates asynchronously: a promoted replica may lack what was acknowledged. Nodes notice, write nothing behind
+//! the gap, and go on with what is there once an operator has said so.
+
+#[path = "runtime/sample.rs"]
+#[allow(dead_code, reason = "made for the tests of the runtime")]
+mod sample;
+#[path = "support/servers.rs"]
+mod servers;
+#[path = "support/settings.rs"]
+mod settings;
+
+#[path = "replication/fixture.rs"]
+#[allow(dead_code, reason = "the test on MariaDB uses the rest")]
+mod fixture;
+
+use std::time::Duration;
+
+use fixture::{
+    Folder, PATIENCE, Proxy, SERVER, SERVICE, STALENESS, assert_contiguous, eventually, listed, make_primary, operator,
+    own, receive, run, start, total, uses_replica,
+};
+use nakku_cluster::promotion::Promotion;
+use nakku_cluster::store;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lacks_something_is_served_only_once_that_was_seen() {
+    let pair = servers::mysql_pair();
+    let proxy = Proxy::before(&pair.url).await;
+    let folder = Folder(std::env::temp_dir().join(format!("nakku-promotion-{:016x}", rand::random::<u64>())));
+    let node = start(&folder, &proxy, pair).await;
+    let cluster = node.cluster();
+    eventually("the replica is used", async || uses_replica(&cluster).await).await;
+    for id in 1..=20 {
+        receive(&cluster, "c-1", id, PATIENCE).await.expect("committed");
+        assert_eq!(listed(&cluster, "c-1", own("c-1")).await, i64::try_from(id).expect("small"));
+    }
+    let copied = total(&cluster, "c-1").await;
+    let mut replica = operator(&pair.replica_operator_url).await;
+    let mut primary = operator(&pair.operator_url).await;
+    let wait = "SELECT WAIT_FOR_EXECUTED_GTID_SET(@@GLOBAL.gtid_executed, 1)";
+    eventually("the replica has it all", async || {
+        let executed: String =
+            sqlx::query_scalar("SELECT @@GLOBAL.gtid_executed").fetch_one(&mut primary).await.expect("a set");
+        let wait = wait.replace("@@GLOBAL.gtid_executed", &format!("'{executed}'"));
+        fixture::number(&mut replica, &wait).await == 0
+    })
+    .await;
+    run(&mut replica, &["STOP SLAVE IO_THREAD"]).await;
+
+    // Acknowledged, and on its way to nowhere.
+    for id in 21..=40 {
+        receive(&cluster, "c-1", id, PATIENCE).await.expect("committed");
+        assert_eq!(listed(&cluster, "c-1", own("c-1")).await, i64::try_from(id).expect("small"));
+    }
+    tokio::time::sleep(STALENESS).await;
+    assert!(!uses_replica(&cluster).await);
+
+    run(&mut primary, &["SET GLOBAL super_read_only = ON", "SET GLOBAL offline_mode = ON"]).await;
+    make_primary(pair).await;
+    run(&mut replica, &["SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF"]).await;
+    // Nodes get there before anybody has said that they may.
+    proxy.turn_to(&pair.replica_url);
+    let rows = assert_contiguous(&pair.replica_operator_url).await;
+    for _ in 0..10 {
+        let outcome = receive(&cluster, "c-1", 41, Duration::from_millis(700)).await;
+        assert!(outcome.is_err(), "it was written behind a gap: {outcome:?}");
+    }
+    // A shard that lacks nothing may have been claimed anew.
+    let claims = assert_contiguous(&pair.replica_operator_url).await - rows;
+    assert!(claims <= 64, "{claims} rows were written");
+
+    let (new, old) = (
+        store::open(&pair.replica_operator_url).await.expect("an address"),
+        store::open(&pair.operator_url).await.expect("an address"),
+    );
+    let promotion = Promotion {
+        server: SERVER,
+        new: &new,
+        old: &old,
+        old_is_gone: false,
+        services: &[SERVICE],
+        cluster: &new,
+        holds_cluster: true,
+    };
+    let promoted = promotion.perform().await.expect("one primary");
+    assert!(promoted.view_version.is_some_and(|version| version > store::LEAP), "{promoted:?}");
+    eventually("the node goes on with what is there", async || {
+        receive(&cluster, "c-1", 41, Duration::from_secs(1)).await.is_ok()
+    })
+    .await;
+    assert_eq!(total(&cluster, "c-1").await, copied + 1);
+    assert_contiguous(&pair.replica_operator_url).await;
+    node.stop().await;
+}
