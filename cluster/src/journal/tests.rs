@@ -13,8 +13,8 @@ use crate::query::Query;
 use crate::reference::{Key, Kind};
 use crate::service::Migration;
 use crate::store::{
-    Batch, CLAIM, CommitError, Due, JournalRow, ListedRow, Publication, StateRow, StateTable, StateWrite, StoreError,
-    StoreWriter, StoredEntity, open,
+    Batch, CLAIM, CommitError, Due, JournalRow, ListedRow, NO_OP, Publication, StateRow, StateTable, StateWrite,
+    StoreError, StoreWriter, StoredEntity, open,
 };
 
 const KIND: Kind = Kind { service: "sample", entity: "thing" };
@@ -258,7 +258,10 @@ async fn rows(database: &Database) -> Vec<JournalRow> {
 }
 
 fn events(rows: &[JournalRow]) -> Vec<&str> {
-    rows.iter().filter(|row| row.event_type != CLAIM).map(|row| row.command_id.as_str()).collect()
+    rows.iter()
+        .filter(|row| ![CLAIM, NO_OP].contains(&row.event_type.as_str()))
+        .map(|row| row.command_id.as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -286,7 +289,9 @@ async fn an_unknown_outcome_that_landed_is_reported_once() {
     node.faults.lock().expect("not poisoned").push(Fault::LandsUnheard);
     assert!(matches!(node.write(term).await, Outcome::Reply { .. }));
     assert!(matches!(node.write(term).await, Outcome::Reply { .. }));
-    assert_eq!(events(&rows(&database).await), ["command-1", "command-2"]);
+    let rows = rows(&database).await;
+    assert_eq!(events(&rows), ["command-1", "command-2"]);
+    assert_eq!(rows[2].event_type, NO_OP, "what was found is reported behind one more commit");
 }
 
 #[tokio::test]
