@@ -6,6 +6,7 @@
 //! - [`dev`]: `nakku dev`, a whole cluster on one machine
 //! - [`cli`]: every command, and the client side of it
 //! - [`tui`]: `nakku tui`, the cluster in a terminal
+//! - [`surface`]: what these two share in showing a cluster
 //! - [`backup`]: all databases of a cluster into a folder, and back
 //! - [`telemetry`]: log lines and traces
 //! - [`mail`], [`webhooks`]: what carries e-mails, and events to integrators
@@ -19,6 +20,7 @@ mod mail;
 mod node;
 mod ports;
 mod settings;
+mod surface;
 mod telemetry;
 mod tui;
 mod webhooks;

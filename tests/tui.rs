@@ -1,16 +1,18 @@
 //! `nakku tui` in a real terminal, on a real cluster: keys are sent, the screen is read.
 
-use std::net::{TcpListener, TcpStream};
+#[path = "support/dev.rs"]
+#[allow(dead_code, reason = "made for all tests that look at such a cluster")]
+mod dev;
+
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
-/// Five times what three nodes take to start on a busy machine.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+use self::dev::{Dev, free_port};
+
 /// Five times what the screen takes to show what it was asked for; a node that is killed takes longest.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -18,84 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// One cluster at a time: two that start at once take each other's ports.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A cluster of `nakku dev` in a folder of its own.
-struct Dev {
-    folder: PathBuf,
-    process: Child,
-}
-
 /// A terminal of 80 by 24.
 struct Terminal {
     socket: String,
-}
-
-fn free_port() -> u16 {
-    let candidates = std::iter::repeat_with(|| rand::random_range(10_000..30_000));
-    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
-}
-
-/// Whether something listens at `http://HOST:PORT`.
-fn accepts(url: &str) -> bool {
-    TcpStream::connect(url.trim_start_matches("http://")).is_ok()
-}
-
-impl Dev {
-    fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("nakku-tui-{:016x}", rand::random::<u64>()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder");
-        let log = std::fs::File::create(folder.join("dev.log")).expect("a log file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nakku"));
-        command.args(["dev", "--nodes", "3", "--port", &free_port().to_string(), "--data"]).arg(&folder);
-        let ports =
-            ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location"];
-        let ports =
-            ports.iter().chain([&"analytics"]).map(|service| format!("service_ports.{service}={}", free_port()));
-        let listeners = ["admin", "links"].map(|listener| format!("listen.{listener}=127.0.0.1:{}", free_port()));
-        for setting in ports.chain(listeners) {
-            command.args(["--set", &setting]);
-        }
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
-        Self { process: command.spawn().expect("the program starts"), folder }
-    }
-
-    /// Its nodes, once all three can be asked.
-    fn nodes(&mut self) -> Vec<Value> {
-        let deadline = Instant::now() + START_PATIENCE;
-        loop {
-            let local = std::fs::read(self.folder.join("dev.json")).unwrap_or_default();
-            let local: Value = serde_json::from_slice(&local).unwrap_or_default();
-            if let Some(nodes) = local["nodes"].as_array()
-                && nodes.len() == 3
-                && nodes.iter().all(|node| accepts(node["admin"].as_str().unwrap_or_default()))
-            {
-                return nodes.clone();
-            }
-            let ended = self.process.try_wait().expect("it is our child");
-            let log = || std::fs::read_to_string(self.folder.join("dev.log")).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < deadline, "the dev has not started: {}", log());
-            std::thread::sleep(LOOK_EVERY);
-        }
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let local = std::fs::read(self.folder.join("dev.json")).unwrap_or_default();
-        let local: Value = serde_json::from_slice(&local).unwrap_or_default();
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        // The others go on without the first, which has them in its list.
-        for node in local["nodes"].as_array().into_iter().flatten().skip(1) {
-            kill(node);
-        }
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// SIGKILL.
-fn kill(node: &Value) {
-    let pid = node["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    let _ = kill_process(pid.expect("a node has a process"), Signal::KILL);
 }
 
 impl Terminal {
@@ -151,16 +78,13 @@ impl Drop for Terminal {
 #[test]
 fn every_view_is_opened_an_entity_passivated_and_a_dead_node_survived() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut dev = Dev::start();
-    let nodes = dev.nodes();
-    let admin = |node: usize| nodes[node]["admin"].as_str().expect("a node has an admin API").to_owned();
+    let dev = Dev::start("tui");
+    let admin = |node: usize| dev.admin(node);
     let terminal = Terminal::start();
     terminal.shows(&["shell>"]);
     let program = env!("CARGO_BIN_EXE_nakku");
     // The second one first: it is a process of its own that can be killed.
-    let token = std::fs::read(dev.folder.join("dev.json")).expect("the dev has told of itself");
-    let token: Value = serde_json::from_slice(&token).expect("as JSON");
-    let token = token["admin_token"].as_str().expect("a token").to_owned();
+    let token = dev.admin_token();
     terminal.types(&format!(
         "clear; NAKKU_TOKEN={token} {program} tui --endpoint {} --endpoint {} --endpoint {}\n",
         admin(1),
@@ -189,9 +113,7 @@ fn every_view_is_opened_an_entity_passivated_and_a_dead_node_survived() {
     terminal.presses("Enter");
     terminal.types("f");
     terminal.shows(&["types › live tail of cart.cart", "waiting for commands"]);
-    let mut order = Command::new(program);
-    order.args(["order", "--data"]).arg(&dev.folder).stdin(Stdio::null()).stdout(Stdio::null());
-    assert!(order.status().expect("the program starts").success(), "an order goes through");
+    assert!(dev.nakku(&["order"]).status().expect("the program starts").success(), "an order goes through");
     // The cart of the order is in the memory, and nothing of it is under way any more.
     terminal.shows(&["›", "cart.cart/", "accepted"]);
     terminal.presses("Enter");
@@ -222,7 +144,7 @@ fn every_view_is_opened_an_entity_passivated_and_a_dead_node_survived() {
     terminal.shows(&["top by state", "product.product/"]);
     terminal.types("1");
     terminal.shows(&["live", &admin(1)]);
-    kill(&nodes[1]);
+    dev.kill("node-2");
     terminal.shows(&[&format!("asking {}", admin(2)), "live"]);
     // Silent at first, down later, and then no member any more: what is told in between depends on the moment.
     terminal.shows(&["node-1@1", "node-3@1"]);
@@ -244,10 +166,9 @@ fn a_signal_gives_the_terminal_back_and_no_cluster_is_told_without_one() {
     terminal.types(&format!("clear; {program} tui --token t --endpoint http://127.0.0.1:{nobody}\n"));
     terminal.shows(&["nakku: http://127.0.0.1:", "does not answer", "--endpoint", "shell>"]);
 
-    let mut dev = Dev::start();
-    dev.nodes();
-    let pid = dev.folder.join("tui.pid");
-    let command = format!("echo $$ >{}; exec {program} tui --data {}", pid.display(), dev.folder.display());
+    let dev = Dev::start("tui");
+    let pid = dev.folder().join("tui.pid");
+    let command = format!("echo $$ >{}; exec {program} tui --data {}", pid.display(), dev.folder().display());
     terminal.types(&format!("clear; sh -c '{command}'; echo it gave $?\n"));
     terminal.shows(&["1 nodes", "node-3@1", "live"]);
     let pid = std::fs::read_to_string(pid).expect("the shell wrote it").trim().parse().expect("a process id");
@@ -258,7 +179,7 @@ fn a_signal_gives_the_terminal_back_and_no_cluster_is_told_without_one() {
     // A terminal that hangs up takes it along.
     terminal.types(&format!("clear; sh -c '{command}'\n"));
     terminal.shows(&["1 nodes", "node-3@1", "live"]);
-    let pid = std::fs::read_to_string(dev.folder.join("tui.pid")).expect("the shell wrote it");
+    let pid = std::fs::read_to_string(dev.folder().join("tui.pid")).expect("the shell wrote it");
     // Of one that has ended and nobody has asked how, it is empty.
     let command = PathBuf::from("/proc").join(pid.trim()).join("cmdline");
     let goes_on = || std::fs::read(&command).is_ok_and(|command| !command.is_empty());

@@ -93,6 +93,11 @@ pub enum Content {
     Tail(Tail),
 }
 
+/// The name of a node without its generation.
+pub fn name_of(node: &str) -> &str {
+    node.split_once('@').map_or(node, |(name, _)| name)
+}
+
 impl Content {
     /// Nodes that are missing in it.
     pub fn silent(&self) -> &[Silent] {

@@ -13,6 +13,7 @@ use super::place::{Place, TABS};
 use super::prompt;
 use super::state::{Mode, State};
 use super::table::{Table, Tone, cut, width};
+use crate::surface::units;
 
 /// The smallest screen on which there is room for rows.
 const SMALLEST: (u16, u16) = (40, 10);
@@ -215,7 +216,7 @@ fn status_line(buffer: &mut Buffer, area: Rect, y: u16, state: &State) {
         add("PAUSED (Space goes on)", Tone::Warning);
     }
     if let Some(stale) = state.stale_ms() {
-        add(&format!("STALE: {} old", super::format::seconds(stale.unsigned_abs() / 1_000)), Tone::Bad);
+        add(&format!("STALE: {} old", units::seconds(stale.unsigned_abs() / 1_000)), Tone::Bad);
     }
     if let Some(trouble) = &state.trouble {
         add(trouble, Tone::Bad);

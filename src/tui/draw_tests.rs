@@ -42,7 +42,7 @@ fn at(tab: char) -> Reader {
 fn nodes() {
     let screen = drawn(&at('1'));
     has(&screen, &["1 nodes", "asking http://127.0.0.1:7947  live", "silent: node-3@1 (no answer within 1 s)"]);
-    has(&screen, &["node-1@1 up", "held", "312MiB", "12345", "1/2", "2h02m", "node-3@1 silent 4s"]);
+    has(&screen, &["node-1@1 up", "held", "312 MiB", "12345", "1/2", "2h02m", "node-3@1 silent 4s"]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn shards_scroll_with_the_reader() {
 #[test]
 fn types_and_their_commands() {
     let mut reader = at('3');
-    has(&drawn(&reader), &["order.order", "user.user", "18ms", "failed%", "set aside", "silent: node-3@1"]);
+    has(&drawn(&reader), &["order.order", "user.user", "18.0ms", "failed%", "set aside", "silent: node-3@1"]);
     reader.key(KeyCode::Enter);
     reader.answered();
     has(&drawn(&reader), &["types › commands of order.order", "Confirm", "node-2@4", "overloaded 2, rejected 8"]);

@@ -10,7 +10,6 @@
 //! - `answers`: what came back
 //! - `pages`: each view as a table
 //! - `table`: columns, sorting, filtering
-//! - `format`: figures in few characters
 //! - `draw`, `help`: the screen
 //! - `endpoints`: the nodes that can be asked
 //! - `fetch`, `follow`: asking them, once and on and on
@@ -20,7 +19,6 @@ mod draw;
 mod endpoints;
 mod fetch;
 mod follow;
-mod format;
 mod help;
 mod keys;
 mod page;

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::KeyEvent;
 
-use super::answers::{Content, Silent, Tailed};
+use super::answers::{Content, Silent, Tailed, name_of};
 use super::page::Page;
 use super::place::{Act, Ask, ENTITY_TAB, Place, TABS, TailOf};
 
@@ -231,7 +231,7 @@ impl State {
     pub fn node_names(&self) -> Vec<String> {
         match &self.tabs[0][0].content {
             Some(Content::Nodes(listed)) => {
-                listed.items.iter().map(|report| super::format::name_of(&report.node).to_owned()).collect()
+                listed.items.iter().map(|report| name_of(&report.node).to_owned()).collect()
             }
             _ => Vec::new(),
         }

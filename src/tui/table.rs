@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use ratatui::text::Span;
 
 use super::place::{Place, Subject};
+use crate::surface::units;
 
 /// Between two columns.
 const GAP: usize = 1;
@@ -116,7 +117,7 @@ impl Cell {
 
     /// A count.
     pub fn count(count: u64) -> Self {
-        Self::figure(super::format::count(count), count as f64)
+        Self::figure(units::count(count), count as f64)
     }
 
     /// Nothing is known.

@@ -2,10 +2,13 @@
 //! passivated, a shard is moved, a node is killed and seen to go. Pictures are kept under `target/console`.
 //!
 //! - `browser`: a headless Chromium
-//! - `dev`: the cluster
+//! - `support`, `dev`: the cluster
 
 mod browser;
 mod dev;
+#[path = "../support/dev.rs"]
+#[allow(dead_code, reason = "made for all tests that look at such a cluster")]
+mod support;
 
 use std::path::PathBuf;
 

@@ -7,20 +7,18 @@
 //! - [`act`]: whatever changes something, always for a reason
 //! - [`completion`]: what a shell completes, names of the live cluster among it
 //! - [`kind`]: kinds by shorter names
-//! - [`address`], [`events`], [`units`]: paths of the API, its streams, and figures that people can read
+//! - [`address`]: paths of the API
 
 pub mod act;
 mod address;
 pub mod completion;
 pub mod entity;
-mod events;
 mod kind;
 pub mod nodes;
 pub mod shards;
 pub mod tail;
 pub mod tree;
 pub mod types;
-mod units;
 mod watch;
 
 #[cfg(test)]
@@ -30,6 +28,7 @@ use clap::{Args, Subcommand};
 
 use super::client::ClientArguments;
 use super::outcome::Done;
+use crate::surface::{events, units};
 
 /// What can be looked at, and what can be done.
 #[derive(Debug, Subcommand)]

@@ -133,7 +133,7 @@ async fn stream(client: &Client, path: &str, seconds: u64, json: bool, tries: &m
     let longest = Duration::from_secs(seconds) + PATIENCE;
     let mut events = Events::new(client.stream(path, longest).await?);
     *tries = Some(0);
-    while let Some(event) = events.next().await? {
+    while let Some(event) = events.next().await.map_err(Wrong::failed)? {
         if event.name == "end" {
             return Ok(End::Over);
         }

@@ -4,8 +4,8 @@ use nakku_cluster::inspect::report::{Change, EntityReport, EventReport};
 use serde_json::Value;
 
 use super::tail;
+use crate::surface::units;
 use crate::tui::answers::Looked;
-use crate::tui::format;
 use crate::tui::place::{EntityName, Place};
 use crate::tui::table::{Cell, Column, Row, Table, Tone};
 
@@ -44,14 +44,14 @@ pub fn facts(looked: &Looked, now_at_ms: i64) -> Vec<Vec<(String, Tone)>> {
     let mut first =
         vec![(report.presence.clone(), tone), plain(format!("on {} in shard {}", report.node, report.shard))];
     if let Some(loaded) = report.loaded_s {
-        first.push(plain(format!("in memory for {}", format::seconds(loaded))));
+        first.push(plain(format!("in memory for {}", units::seconds(loaded))));
     }
     if let Some(idle) = report.idle_ms {
-        first.push(plain(format!("idle for {}", format::seconds(idle / 1_000))));
+        first.push(plain(format!("idle for {}", units::seconds(idle / 1_000))));
     }
     let mut second = vec![plain(format!("version {} ({} durable)", report.version, report.durable_version))];
     second.push(plain(format!("journal row {}", report.seq)));
-    second.push(plain(format!("state {}", format::bytes(report.state_bytes))));
+    second.push(plain(format!("state {}", units::bytes(units::figure(report.state_bytes)))));
     let tone = if report.waiting > 0 { Tone::Warning } else { Tone::Plain };
     second.push((format!("{} waiting", report.waiting), tone));
     if !report.effects.is_empty() {
@@ -59,7 +59,7 @@ pub fn facts(looked: &Looked, now_at_ms: i64) -> Vec<Vec<(String, Tone)>> {
     }
     if let Some(wake) = report.wake_at_ms {
         let in_s = u64::try_from((wake - now_at_ms).max(0) / 1_000).unwrap_or_default();
-        second.push(plain(format!("wakes in {}", format::seconds(in_s))));
+        second.push(plain(format!("wakes in {}", units::seconds(in_s))));
     }
     let mut facts = vec![first, second];
     if !report.masked.is_empty() {
@@ -91,7 +91,7 @@ fn history(name: &EntityName, looked: &Looked, now_at_ms: i64) -> Table {
         id: event.version.to_string(),
         cells: vec![
             Cell::figure(event.version.to_string(), event.version as f64),
-            Cell { number: Some(-(event.at_ms as f64)), ..Cell::text(format::since(event.at_ms, now_at_ms)) },
+            Cell { number: Some(-(event.at_ms as f64)), ..Cell::text(units::since(event.at_ms, now_at_ms)) },
             Cell::text(&event.event),
             Cell::text(changes(event)),
             Cell::text(&event.writer).tone(Tone::Faint),
@@ -131,11 +131,11 @@ fn recent(report: &EntityReport, now_at_ms: i64) -> Table {
     let rows = report.recent.iter().enumerate().map(|(index, command)| Row {
         id: format!("{} {index}", command.at_ms),
         cells: vec![
-            Cell { number: Some(command.at_ms as f64), ..Cell::text(format::clock(command.at_ms)) },
-            Cell { number: Some(-(command.at_ms as f64)), ..Cell::text(format::since(command.at_ms, now_at_ms)) },
+            Cell { number: Some(command.at_ms as f64), ..Cell::text(units::clock(command.at_ms)) },
+            Cell { number: Some(-(command.at_ms as f64)), ..Cell::text(units::since(command.at_ms, now_at_ms)) },
             Cell::text(&command.command),
             tail::outcome(&command.outcome),
-            Cell::figure(format::microseconds(command.decided_us), command.decided_us as f64),
+            Cell::figure(units::micros(command.decided_us), command.decided_us as f64),
         ],
         ..Row::default()
     });
@@ -171,7 +171,7 @@ fn event(looked: &Looked) -> Table {
         return Table { empty: "the event is not in the journal", ..Table::default() };
     };
     let mut said = vec![
-        format!("event   {} of {}", event.event, format::clock(event.at_ms)),
+        format!("event   {} of {}", event.event, units::clock(event.at_ms)),
         format!("writer  {}, journal row {}", event.writer, event.seq),
     ];
     for (name, text) in [("cause", &event.cause), ("trace", &event.trace)] {

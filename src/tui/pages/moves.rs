@@ -1,7 +1,7 @@
 //! Shards that came and went, newest first.
 
+use crate::surface::units;
 use crate::tui::answers::{Listed, Moved};
-use crate::tui::format;
 use crate::tui::place::{Place, Subject};
 use crate::tui::table::{Cell, Column, Row, Table, Tone};
 
@@ -33,12 +33,12 @@ fn row(moved: &Moved, now_at_ms: i64) -> Row {
     Row {
         id: format!("{} {} {} {}", report.at_ms, report.shard, report.what, moved.node),
         cells: vec![
-            Cell { number: Some(report.at_ms as f64), ..Cell::text(format::clock(report.at_ms)) },
-            Cell { number: Some(-(report.at_ms as f64)), ..Cell::text(format::since(report.at_ms, now_at_ms)) },
+            Cell { number: Some(report.at_ms as f64), ..Cell::text(units::clock(report.at_ms)) },
+            Cell { number: Some(-(report.at_ms as f64)), ..Cell::text(units::since(report.at_ms, now_at_ms)) },
             Cell::text(&report.shard),
             Cell::text(&report.what).tone(tone),
             Cell::text(&moved.node),
-            Cell::figure(format::microseconds(report.took_ms.saturating_mul(1_000)), report.took_ms as f64),
+            Cell::figure(units::micros(report.took_ms.saturating_mul(1_000)), report.took_ms as f64),
             Cell::figure(report.view_version.to_string(), report.view_version as f64),
         ],
         opens: Some(Place::Shards { service: Some(service.to_owned()), node: None }),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use nakku_cluster::inspect::report::NodeReport;
 use nakku_cluster::status::NodeStatus;
 
-use crate::tui::answers::Listed;
-use crate::tui::format;
+use crate::surface::units;
+use crate::tui::answers::{Listed, name_of};
 use crate::tui::place::{Place, Subject};
 use crate::tui::table::{Cell, Column, Row, Table, Tone};
 
@@ -50,7 +50,7 @@ pub fn table(listed: &Listed<NodeReport>) -> Table {
         .iter()
         .map(|report| {
             let cells = answered(report, known.get(&report.node).copied(), middle);
-            row(&report.node, cells, shards(format::name_of(&report.node)))
+            row(&report.node, cells, shards(name_of(&report.node)))
         })
         .collect();
     let missing: Vec<&String> = known
@@ -60,7 +60,7 @@ pub fn table(listed: &Listed<NodeReport>) -> Table {
         .collect();
     for node in missing {
         if !rows.iter().any(|row| &row.id == node) {
-            rows.push(row(node, silent(known.get(node).copied()), shards(format::name_of(node))));
+            rows.push(row(node, silent(known.get(node).copied()), shards(name_of(node))));
         }
     }
     Table { columns: COLUMNS.into(), rows, empty: "no node answered" }
@@ -69,7 +69,7 @@ pub fn table(listed: &Listed<NodeReport>) -> Table {
 fn row(node: &str, mut cells: Vec<Cell>, shards: u64) -> Row {
     cells.insert(0, Cell::text(node));
     cells.insert(7, Cell::count(shards));
-    let name = format::name_of(node).to_owned();
+    let name = name_of(node).to_owned();
     Row {
         id: node.to_owned(),
         cells,
@@ -89,13 +89,13 @@ fn answered(report: &NodeReport, known: Option<&NodeStatus>, middle: i64) -> Vec
         if report.lease_valid { Cell::text("held") } else { Cell::text("lost").tone(Tone::Bad) },
         Cell::figure(format!("{:.0}", report.cpu_percent), report.cpu_percent)
             .tone_if(report.cpu_percent >= CPU_HIGH, Tone::Warning),
-        Cell::figure(format::bytes(report.memory_bytes), report.memory_bytes as f64),
+        Cell::figure(units::bytes(units::figure(report.memory_bytes)), report.memory_bytes as f64),
         Cell::count(report.loaded),
         Cell::count(report.in_flight),
         Cell::figure(format!("{connected}/{}", report.links.len()), connected as f64)
             .tone_if(connected < report.links.len(), Tone::Bad),
-        slowest.map_or_else(Cell::unknown, |slowest| Cell::figure(format::microseconds(slowest), slowest as f64)),
-        Cell::figure(format::seconds(report.uptime_s), report.uptime_s as f64),
+        slowest.map_or_else(Cell::unknown, |slowest| Cell::figure(units::micros(slowest), slowest as f64)),
+        Cell::figure(units::seconds(report.uptime_s), report.uptime_s as f64),
         Cell::figure(format!("{off:+}ms"), off as f64).tone_if(off.abs() > CLOCK_OFF_MS, Tone::Warning),
         Cell::text(&report.version),
         Cell::text(roles).tone(Tone::Faint),

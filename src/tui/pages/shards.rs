@@ -2,8 +2,8 @@
 
 use nakku_cluster::inspect::report::ShardReport;
 
-use crate::tui::answers::Listed;
-use crate::tui::format;
+use crate::surface::units;
+use crate::tui::answers::{Listed, name_of};
 use crate::tui::place::{Place, Subject};
 use crate::tui::table::{Cell, Column, Row, Table, Tone};
 
@@ -22,8 +22,7 @@ const COLUMNS: &[Column] = &[
 /// One row a shard.
 pub fn table(listed: &Listed<ShardReport>, service: Option<&str>, node: Option<&str>) -> Table {
     let wanted = listed.items.iter().filter(|shard| {
-        service.is_none_or(|service| shard.service == service)
-            && node.is_none_or(|node| format::name_of(&shard.node) == node)
+        service.is_none_or(|service| shard.service == service) && node.is_none_or(|node| name_of(&shard.node) == node)
     });
     Table { columns: COLUMNS.into(), rows: wanted.map(row).collect(), empty: "no shards" }
 }
@@ -35,7 +34,7 @@ fn row(shard: &ShardReport) -> Row {
             Cell::text(&shard.service),
             Cell::figure(shard.number.to_string(), f64::from(shard.number)),
             Cell::text(&shard.node),
-            Cell::figure(format::rate(shard.commands_per_s), shard.commands_per_s),
+            Cell::figure(units::rate(shard.commands_per_s), shard.commands_per_s),
             Cell::count(u64::from(shard.loaded)),
             Cell::count(shard.commands),
             Cell::figure(shard.seq.to_string(), shard.seq as f64),

@@ -1,7 +1,7 @@
 //! Commands as they are answered, newest first.
 
+use crate::surface::units;
 use crate::tui::answers::{Tail, Tailed};
-use crate::tui::format;
 use crate::tui::place::{EntityName, Place, Subject};
 use crate::tui::table::{Cell, Column, Row, Table, Tone};
 
@@ -26,11 +26,11 @@ fn row(command: &Tailed) -> Row {
     Row {
         id: format!("{} {}", command.node, entry.number),
         cells: vec![
-            Cell { number: Some(entry.at_ms as f64), ..Cell::text(format::clock(entry.at_ms)) },
+            Cell { number: Some(entry.at_ms as f64), ..Cell::text(units::clock(entry.at_ms)) },
             Cell::text(&entry.entity),
             Cell::text(&entry.command),
             outcome(&entry.outcome),
-            Cell::figure(format::microseconds(entry.took_us), entry.took_us as f64),
+            Cell::figure(units::micros(entry.took_us), entry.took_us as f64),
             Cell::text(&command.node),
             Cell::text(&entry.trace).tone(Tone::Faint),
         ],

@@ -3,8 +3,8 @@
 use nakku_cluster::inspect::TopBy;
 use nakku_cluster::inspect::report::TopEntry;
 
+use crate::surface::units;
 use crate::tui::answers::Listed;
-use crate::tui::format;
 use crate::tui::place::{EntityName, Place, Subject};
 use crate::tui::table::{Cell, Column, Row, Table};
 
@@ -37,10 +37,9 @@ pub fn table(listed: &Listed<TopEntry>, by: TopBy, kind: Option<&str>) -> Table 
 
 fn shown(by: TopBy, value: f64) -> String {
     match by {
-        TopBy::Messages => format::rate(value),
-        // A float that is no whole number of microseconds loses nothing of interest.
-        TopBy::Time => format::microseconds(value.max(0.0).round() as u64),
-        TopBy::Mailbox => format::count(value.max(0.0) as u64),
-        TopBy::State => format::bytes(value.max(0.0) as u64),
+        TopBy::Messages => units::rate(value),
+        TopBy::Time => units::micros_of(value.max(0.0)),
+        TopBy::Mailbox => units::count(value.max(0.0) as u64),
+        TopBy::State => units::bytes(value.max(0.0)),
     }
 }

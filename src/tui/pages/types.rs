@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use nakku_cluster::inspect::TopBy;
 use nakku_cluster::inspect::report::{CommandReport, TypeReport};
 
+use crate::surface::units;
 use crate::tui::answers::Listed;
-use crate::tui::format;
 use crate::tui::place::{Place, Subject};
 use crate::tui::table::{Cell, Column, Row, Table, Tone};
 
@@ -53,9 +53,9 @@ pub fn kinds(listed: &Listed<TypeReport>) -> Table {
             id: kind.to_owned(),
             cells: vec![
                 Cell::text(kind),
-                Cell::figure(format::rate(rate), rate),
+                Cell::figure(units::rate(rate), rate),
                 Cell::figure(format!("{share:.1}"), share).tone_if(failed > 0, Tone::Warning),
-                Cell::figure(format::microseconds(worst), worst as f64),
+                Cell::figure(units::micros(worst), worst as f64),
                 Cell::count(sum(|report| report.waiting)),
                 Cell::count(sum(|report| report.loaded)),
                 Cell::count(sum(|report| report.passivated)),
@@ -81,13 +81,13 @@ pub fn commands(listed: &Listed<TypeReport>, kind: &str) -> Table {
                 .filter(|(outcome, count)| outcome.as_str() != "accepted" && **count > 0)
                 .map(|(outcome, count)| format!("{outcome} {count}"))
                 .collect();
-            let time = |us: u64| Cell::figure(format::microseconds(us), us as f64);
+            let time = |us: u64| Cell::figure(units::micros(us), us as f64);
             Row {
                 id: format!("{} {}", command.command, report.node),
                 cells: vec![
                     Cell::text(&command.command),
                     Cell::text(&report.node),
-                    Cell::figure(format::rate(command.per_s), command.per_s),
+                    Cell::figure(units::rate(command.per_s), command.per_s),
                     Cell::count(command.count),
                     time(command.p50_us),
                     time(command.p95_us),

@@ -6,10 +6,13 @@ use time::OffsetDateTime;
 
 /// A duration: `340ms`, `12s`, `3m12s`, `5h02m`, `3d04h`.
 pub fn age(ms: u64) -> String {
-    let s = ms / 1000;
+    if ms < 1000 { format!("{ms}ms") } else { seconds(ms / 1000) }
+}
+
+/// The same of whole seconds.
+pub fn seconds(s: u64) -> String {
     match s {
-        0 => format!("{ms}ms"),
-        1..60 => format!("{s}s"),
+        0..60 => format!("{s}s"),
         60..3600 => format!("{}m{:02}s", s / 60, s % 60),
         3600..86_400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
         _ => format!("{}d{:02}h", s / 86_400, s / 3600 % 24),
@@ -20,6 +23,11 @@ pub fn age(ms: u64) -> String {
 pub fn ago(at_ms: i64, now: Timestamp) -> String {
     let distance = age(at_ms.abs_diff(now.0));
     if at_ms > now.0 { format!("in {distance}") } else { format!("{distance} ago") }
+}
+
+/// How long ago something was, in seconds; clocks of nodes differ, so it may lie a little in the future.
+pub fn since(at_ms: i64, now_at_ms: i64) -> String {
+    seconds(u64::try_from(now_at_ms.saturating_sub(at_ms).max(0) / 1_000).unwrap_or_default())
 }
 
 /// A short duration: `850µs`, `1.2ms`, `430ms`, `1.24s`.
@@ -57,6 +65,15 @@ pub fn rate(per_s: f64) -> String {
         ..0.095 => format!("{per_s:.2}"),
         ..99.95 => format!("{per_s:.1}"),
         _ => format!("{per_s:.0}"),
+    }
+}
+
+/// A count: `999`, `12.3M`.
+pub fn count(count: u64) -> String {
+    match count {
+        0..1_000_000 => count.to_string(),
+        1_000_000..1_000_000_000 => format!("{:.1}M", figure(count) / 1e6),
+        _ => format!("{:.1}G", figure(count) / 1e9),
     }
 }
 
@@ -123,6 +140,7 @@ mod tests {
     fn durations_are_told_in_two_units() {
         let told = [0, 340, 12_000, 192_000, 18_120_000, 273_600_000].map(age);
         assert_eq!(told, ["0ms", "340ms", "12s", "3m12s", "5h02m", "3d04h"]);
+        assert_eq!([seconds(0), since(1_000, 13_400), since(5_000, 4_000)], ["0s", "12s", "0s"]);
         assert_eq!(ago(1_000, Timestamp(13_000)), "12s ago");
         assert_eq!(ago(13_000, Timestamp(1_000)), "in 12s");
         assert_eq!(
@@ -138,6 +156,11 @@ mod tests {
             ["0 B", "512 B", "3.2 KiB", "412 MiB", "4.5 TiB"]
         );
         assert_eq!([0.0, 0.03, 0.3, 12.46, 1840.2].map(rate), ["0", "0.03", "0.3", "12.5", "1840"]);
+    }
+
+    #[test]
+    fn great_counts_are_short() {
+        assert_eq!([999, 12_300_000, 4_500_000_000].map(count), ["999", "12.3M", "4.5G"]);
     }
 
     #[test]

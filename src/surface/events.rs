@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use reqwest::Response;
 
-use crate::cli::outcome::Wrong;
-
 /// The longest event.
 const EVENT_BYTES_MAX: usize = 4 << 20;
 /// A stream on which nothing comes for so long is dead: nodes send a sign of life every 15 s.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_secs(40);
+
+/// A stream that did not end as it should.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(String);
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,20 +40,20 @@ impl Events {
     /// The next one; none when the stream is over.
     ///
     /// # Errors
-    /// When the connection breaks.
-    pub async fn next(&mut self) -> Result<Option<Event>, Wrong> {
+    /// When the connection breaks, or nothing comes any more.
+    pub async fn next(&mut self) -> Result<Option<Event>, Broken> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
             let node = self.response.url().authority().to_owned();
             let chunk = tokio::time::timeout(SILENCE_MAX, self.response.chunk()).await;
-            let chunk = chunk.map_err(|_| Wrong::Failed(format!("{node} says nothing any more")))?;
-            let chunk = chunk.map_err(|error| Wrong::Failed(format!("the stream of {node} broke: {error}")))?;
+            let chunk = chunk.map_err(|_| Broken(format!("{node} says nothing any more")))?;
+            let chunk = chunk.map_err(|error| Broken(format!("the stream of {node} broke: {error}")))?;
             let Some(chunk) = chunk else { return Ok(None) };
             self.ready.extend(self.parser.feed(&chunk));
             if self.parser.held() > EVENT_BYTES_MAX {
-                return Err(Wrong::Failed(format!("an event of more than {EVENT_BYTES_MAX} bytes came")));
+                return Err(Broken(format!("an event of more than {EVENT_BYTES_MAX} bytes came")));
             }
         }
     }
