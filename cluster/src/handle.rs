@@ -1,6 +1,7 @@
 //! The handle by which everything above the cluster asks entities.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -58,6 +59,9 @@ pub trait Router: Send + Sync + 'static {
     async fn change_view(&self, _change: ViewChange) -> Result<u64, Failure> {
         Err(Failure::Unavailable { what: "the view".into(), retry_after_ms: 1000 })
     }
+    /// Says where this node's admin API listens.
+    fn tell_admin(&self, _listen: SocketAddr) {}
+
     /// False while this node joins or drains.
     fn is_ready(&self) -> bool;
     /// Everything that happens from now on, see [`Live`].
@@ -214,6 +218,11 @@ impl Cluster {
     /// When there is no such shard or node, or the cluster database is away.
     pub async fn change_view(&self, change: ViewChange) -> Result<u64, Failure> {
         self.router.change_view(change).await
+    }
+
+    /// Says where this node's admin API listens, so that those who ask any node can find it.
+    pub fn tell_admin(&self, listen: SocketAddr) {
+        self.router.tell_admin(listen);
     }
 
     /// False while this node joins or drains.

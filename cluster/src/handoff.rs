@@ -17,6 +17,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::databases::{Databases, Server};
+use crate::inspect::cause;
+use crate::inspect::commits::ShardSeen;
+use crate::inspect::report::MoveReport;
 use crate::journal::{ClaimError, Claimed, ShardNews, ShardOwner};
 use crate::membership::{Membership, NodeId, View};
 use crate::metrics;
@@ -25,6 +28,7 @@ use crate::reference::ShardId;
 use crate::region::{RegionActor, RegionMessage};
 use crate::runtime::Runtime;
 use crate::shard::{ShardMessage, ShardPlace};
+use crate::time::Timestamp;
 use crate::topology::Topology;
 
 /// How often what could not be done is tried again.
@@ -93,6 +97,12 @@ impl OpenShards {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| Arc::clone(&one.place))
     }
 
+    /// What is counted of it.
+    fn seen(&self, shard: ShardId) -> Option<Arc<ShardSeen>> {
+        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        open.get(&shard).map(|one| Arc::clone(&one.place.seen))
+    }
+
     /// For how long it has been open.
     fn age(&self, shard: ShardId) -> Option<Duration> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| one.since.elapsed())
@@ -133,6 +143,10 @@ pub(crate) struct Handoff {
     /// Stay closed until an operator has looked and raised their database's incarnation above this one.
     halted: BTreeMap<ShardId, u64>,
     failed: (mpsc::UnboundedSender<ShardId>, mpsc::UnboundedReceiver<ShardId>),
+    /// The view that the placement is of.
+    view: Arc<View>,
+    /// Why shards came or went last, and which node had them before or has them since.
+    causes: HashMap<ShardId, (&'static str, Option<NodeId>)>,
     /// Where the reminders hear of shards that have just been claimed; bounded by the number of shards.
     taken: mpsc::UnboundedSender<ShardId>,
     /// How many shards serve, and how many should.
@@ -180,6 +194,8 @@ impl Handoff {
             serving: HashMap::new(),
             halted: BTreeMap::new(),
             failed,
+            view: Arc::default(),
+            causes: HashMap::new(),
             taken,
             progress,
         };
@@ -199,7 +215,7 @@ impl Handoff {
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return },
                 changed = acknowledged.changed() => if changed.is_err() { return },
-                Some(shard) = self.failed.1.recv() => self.forget(shard).await,
+                Some(shard) = self.failed.1.recv() => self.forget(shard, "fault").await,
                 () = retry => {}
             }
         }
@@ -208,6 +224,8 @@ impl Handoff {
     async fn reconcile(&mut self, view: &Arc<View>, acknowledged_version: u64) {
         if self.placement.borrow().view_version != view.version {
             let placement = Placement::of(view, &self.topology, &self.services);
+            self.explain(view, &placement);
+            self.view = Arc::clone(view);
             self.placement.send_replace(Arc::new(placement));
             self.runtime.set_feature_level(view.feature_level);
         }
@@ -239,6 +257,20 @@ impl Handoff {
             let now = Progress { view_version: view.version, serving: self.serving.len(), wanted: wanted.len() };
             std::mem::replace(progress, now) != now
         });
+    }
+
+    /// Notes why shards come and go with this view.
+    fn explain(&mut self, view: &View, placement: &Placement) {
+        let earlier = self.placement.borrow().clone();
+        for (shard, to) in placement.all() {
+            let from = earlier.owner(shard);
+            if from == to || (from != Some(&self.node) && to != Some(&self.node)) {
+                continue;
+            }
+            let other = if to == Some(&self.node) { from } else { to };
+            let cause = cause::between(&self.view, view, shard, from, to);
+            self.causes.insert(shard, (cause, other.cloned()));
+        }
     }
 
     /// Starts the shard's actor, which buffers until it is claimed.
@@ -348,19 +380,21 @@ impl Handoff {
                 // A shard that has just stopped remembers nothing either.
                 let _ = actor.cast(ShardMessage::News(ShardNews::Lost));
             }
-            self.forget(shard).await;
+            self.forget(shard, "incarnation").await;
         }
     }
 
     fn owner(&self, shard: ShardId, actor: ActorRef<ShardMessage>) -> ShardOwner {
         let failed = self.failed.0.clone();
-        ShardOwner::new(move |news| {
+        let seen = self.open.seen(shard).unwrap_or_default();
+        let owner = ShardOwner::new(move |news| {
             // A shard that has just stopped needs no news.
             let _ = actor.cast(ShardMessage::News(news));
             if news == ShardNews::Lost {
                 let _ = failed.send(shard);
             }
-        })
+        });
+        owner.seen_by(seen)
     }
 
     fn opened(&mut self, claimed: Claimed, incarnation: u64) {
@@ -397,20 +431,29 @@ impl Handoff {
     }
 
     /// A shard failed or was lost: it is opened anew if the view still gives it to this node.
-    async fn forget(&mut self, shard: ShardId) {
+    async fn forget(&mut self, shard: ShardId, cause: &'static str) {
         if let Some(server) = self.databases.of_shard(shard) {
             let close = server.journal.close(shard);
             // Closing late is harmless: the next claim brings a new term.
             let _ = tokio::time::timeout(Duration::from_millis(100), close).await;
         }
+        self.causes.insert(shard, (cause, None));
         self.note_move(shard, "lost", Duration::ZERO);
         self.closed(shard);
         self.membership.poke();
     }
 
     fn note_move(&self, shard: ShardId, what: &str, took: Duration) {
-        let view_version = self.membership.view().borrow().version;
-        self.runtime.observer.moves.note(shard, what, view_version, took);
+        let (cause, other) = self.causes.get(&shard).cloned().unwrap_or(("rebalance", None));
+        self.runtime.observer.moves.note(MoveReport {
+            shard: shard.to_string(),
+            what: what.to_owned(),
+            cause: cause.to_owned(),
+            other: other.map(|node| node.to_string()),
+            view_version: self.view.version,
+            at_ms: Timestamp::now().0,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        });
     }
 
     fn closed(&mut self, shard: ShardId) {

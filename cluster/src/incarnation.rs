@@ -5,7 +5,7 @@
 //! highest that any node has seen; a database with a lower one is an older copy that nobody has looked at, and
 //! no node serves it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -85,6 +85,12 @@ impl Incarnations {
             self.names().filter(|(service, name)| *name == server && self.is_refused(service, name)).collect();
         refused.sort_unstable();
         refused.into_iter().map(|(service, _)| service).collect()
+    }
+
+    /// The incarnation of each service's database on a server.
+    pub fn on(&self, server: &str) -> BTreeMap<String, u64> {
+        let there = self.names().filter(|(_, name)| *name == server);
+        there.map(|(service, name)| (service.to_owned(), self.of(service, name))).collect()
     }
 
     /// Looks now. Whether the database may be served.

@@ -2,6 +2,7 @@
 //! shard moves.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::error::Failure;
-use crate::events::{self, Envelope, EventSink, Live, Page, Signal, Spread, rebuild};
+use crate::events::{self, ConsumerType, Envelope, EventSink, Live, Page, Signal, Spread, rebuild};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::inspect::inspector::Asked;
@@ -62,6 +63,10 @@ pub(crate) struct NodeRouter {
     pub broker: Option<Arc<dyn EventSink>>,
     pub tables: HashMap<String, StateTable>,
     pub inspector: OnceLock<ActorRef<Asked>>,
+    /// Where its admin API is, `host:port`.
+    pub admin: OnceLock<String>,
+    /// What consumes events for the services that this node runs.
+    pub consumers: Vec<ConsumerType>,
 }
 
 #[async_trait]
@@ -139,6 +144,19 @@ impl Router for NodeRouter {
 
     async fn change_view(&self, change: ViewChange) -> Result<u64, Failure> {
         inspect::view::change(self, change).await
+    }
+
+    fn tell_admin(&self, listen: SocketAddr) {
+        let membership = self.membership.get().map(|membership| membership.view().borrow().clone());
+        let links = membership.and_then(|view| view.member(&self.node).map(|member| member.link_address.clone()));
+        let host = links.as_deref().and_then(|links| links.rsplit_once(':')).map(|(host, _)| host);
+        let address = match host {
+            // On all addresses: the one under which its links are found is one of them.
+            Some(host) if listen.ip().is_unspecified() => format!("{host}:{}", listen.port()),
+            _ => listen.to_string(),
+        };
+        // The first one counts: a node has one admin listener.
+        let _ = self.admin.set(address);
     }
 
     fn is_ready(&self) -> bool {
@@ -269,13 +287,15 @@ impl NodeRouter {
             let queue = "commands under way on this node".into();
             return Outcome::Failed(Failure::Overloaded { queue, retry_after_ms: 200 });
         };
+        let arrived = Instant::now();
         let (reply, answer) = ReplyTo::channel();
         let observation = self.runtime.observer.arrived(entity_type.kind(), &call.key, command, traceparent);
         let delivery = Box::new(Delivery {
             command: command.to_vec(),
             once: call.once.clone(),
             traceparent,
-            deadline: Instant::now() + left,
+            arrived,
+            deadline: arrived + left,
             reply: reply.observed(observation),
         });
         let message = ShardMessage::Deliver { entity_type: Arc::clone(entity_type), key: call.key.clone(), delivery };

@@ -34,7 +34,7 @@ pub struct NodeStatus {
     pub address: String,
     /// What it runs.
     pub roles: Vec<String>,
-    /// joining, up, draining or down.
+    /// joining, up, drained (up, but without shards until it is undrained), draining or down.
     pub state: String,
     /// The newest view that it has acknowledged.
     pub acknowledged_version: u64,

@@ -5,7 +5,9 @@
 //! viewer shows request → `ask` → (`link`) → `decide` → `commit` → `effect` → `ask` → … as one tree. Relations stand
 //! in the fields `trace_id`, `span_id` and `parent_span_id`, since they reach over tasks, commits and nodes.
 //!
-//! Nothing is drawn or formatted where nobody wants spans: [`Step::below`] then costs one look at an atomic.
+//! A node also keeps hops in memory, for whoever asks for the path of a request (`inspect/hops.rs`).
+//!
+//! Nothing is drawn or formatted where nobody wants spans: [`Step::below`] then costs a look at two atomics.
 
 use std::fmt;
 
@@ -13,6 +15,7 @@ use tracing::field::{Empty, display};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span, debug_span};
 
+use crate::inspect::hops::{Begun, HOPS};
 use crate::reference::{Address, Key, Kind};
 
 /// The target of the spans of this crate. Their level is debug, so that only who asks for them has them.
@@ -83,9 +86,10 @@ impl fmt::Display for Traceparent {
     }
 }
 
-struct Hex {
-    value: u128,
-    digits: usize,
+/// A number as ids are written.
+pub(crate) struct Hex {
+    pub value: u128,
+    pub digits: usize,
 }
 
 impl fmt::Display for Hex {
@@ -98,6 +102,8 @@ impl fmt::Display for Hex {
 #[derive(Debug)]
 pub struct Step {
     span: Span,
+    /// Kept in memory when it ends.
+    kept: Option<Box<Begun>>,
     /// What the next step has as its parent.
     pub(crate) traceparent: Option<Traceparent>,
 }
@@ -118,59 +124,106 @@ macro_rules! span {
 }
 
 impl Step {
+    /// A request of the outside, whose span is the caller's; kept in memory only.
+    pub fn request(own: Traceparent, parent: Option<Traceparent>, name: impl FnOnce() -> String) -> Self {
+        let parent = parent.map_or(0, |parent| parent.span_id);
+        let kept = HOPS.wants(own).then(|| Box::new(Begun::new(own, parent, "request", name())));
+        Self { span: Span::none(), kept, traceparent: Some(own) }
+    }
+
     /// An ask as the one sees it who asks.
     pub(crate) fn ask(around: Option<Traceparent>, target: &Address) -> Self {
-        Self::below(around, |parent, own| {
-            span!(parent, own, "ask", kind = &*target.kind, key = target.key.as_str(), node = Empty, outcome = Empty)
-        })
+        Self::below(
+            around,
+            |parent, own| {
+                let key = target.key.as_str();
+                span!(parent, own, "ask", kind = &*target.kind, key, node = Empty, outcome = Empty)
+            },
+            || ("ask", target.to_string()),
+        )
     }
 
     /// What another node has sent.
     pub(crate) fn link(around: Option<Traceparent>, from: &str, kind: &str) -> Self {
-        Self::below(around, |parent, own| span!(parent, own, "link", from, kind))
+        let span = |parent: Traceparent, own: Traceparent| span!(parent, own, "link", from, kind);
+        let step = Self::below(around, span, || ("link", format!("from {from}")));
+        if let Some(kept) = &step.kept {
+            kept.note("kind", kind);
+        }
+        step
     }
 
     /// An entity's decision.
     pub(crate) fn decide(around: Option<Traceparent>, kind: Kind, key: &Key) -> Self {
-        Self::below(around, |parent, own| {
-            span!(parent, own, "decide", kind = display(kind), key = key.as_str(), outcome = Empty, events = Empty)
-        })
+        Self::below(
+            around,
+            |parent, own| {
+                span!(parent, own, "decide", kind = display(kind), key = key.as_str(), outcome = Empty, events = Empty)
+            },
+            || ("decide", format!("{kind}/{key}")),
+        )
     }
 
     /// A decision's way through the journal, from hand-in to durable. Many share a transaction; `lane` and `batch`
     /// say which.
     pub(crate) fn commit(around: Option<Traceparent>, kind: Kind, key: &Key) -> Self {
-        Self::below(around, |parent, own| {
-            let kind = display(kind);
-            let key = key.as_str();
-            span!(parent, own, "commit", kind, key, outcome = Empty, lane = Empty, batch = Empty, commands = Empty)
-        })
+        Self::below(
+            around,
+            |parent, own| {
+                let (kind, key) = (display(kind), key.as_str());
+                span!(parent, own, "commit", kind, key, outcome = Empty, lane = Empty, batch = Empty, commands = Empty)
+            },
+            || ("commit", format!("{kind}/{key}")),
+        )
     }
 
     /// An effect of an entity, with all its attempts.
     pub(crate) fn effect(around: Option<Traceparent>, from: &Address, step: &'static str) -> Self {
-        Self::below(around, |parent, own| {
-            let key = from.key.as_str();
-            span!(parent, own, "effect", kind = &*from.kind, key, step, failed_attempts = Empty)
-        })
+        let kept = Self::below(
+            around,
+            |parent, own| {
+                let key = from.key.as_str();
+                span!(parent, own, "effect", kind = &*from.kind, key, step, failed_attempts = Empty)
+            },
+            || ("effect", from.to_string()),
+        );
+        if let Some(kept) = &kept.kept {
+            kept.note("step", step);
+        }
+        kept
     }
 
     /// An effect's call to a provider outside.
     pub(crate) fn provider(around: Option<Traceparent>, provider: &'static str) -> Self {
-        Self::below(around, |parent, own| span!(parent, own, "provider", provider, outcome = Empty))
+        Self::below(
+            around,
+            |parent, own| span!(parent, own, "provider", provider, outcome = Empty),
+            || ("provider", provider.to_owned()),
+        )
     }
 
-    fn below(around: Option<Traceparent>, open: impl FnOnce(Traceparent, Traceparent) -> Span) -> Self {
-        let wanted = |parent: &Traceparent| parent.is_sampled() && Level::DEBUG <= LevelFilter::current();
-        if let Some(parent) = around.filter(wanted) {
-            let own = parent.child();
-            let span = open(parent, own);
-            // Debug lines may be wanted without these spans: then nobody would know the parent.
-            if !span.is_disabled() {
-                return Self { span, traceparent: Some(own) };
-            }
+    fn below(
+        around: Option<Traceparent>,
+        open: impl FnOnce(Traceparent, Traceparent) -> Span,
+        keep: impl FnOnce() -> (&'static str, String),
+    ) -> Self {
+        let nothing = Self { span: Span::none(), kept: None, traceparent: around };
+        let Some(parent) = around.filter(|parent| parent.is_sampled()) else { return nothing };
+        let (is_spanned, is_kept) = (Level::DEBUG <= LevelFilter::current(), HOPS.wants(parent));
+        if !is_spanned && !is_kept {
+            return nothing;
         }
-        Self { span: Span::none(), traceparent: around }
+        let own = parent.child();
+        let span = if is_spanned { open(parent, own) } else { Span::none() };
+        // Debug lines may be wanted without these spans: then nobody would know the parent.
+        if span.is_disabled() && !is_kept {
+            return nothing;
+        }
+        let kept = is_kept.then(|| {
+            let (what, name) = keep();
+            Box::new(Begun::new(own, parent.span_id, what, name))
+        });
+        Self { span, kept, traceparent: Some(own) }
     }
 
     /// The trace that it is of, for a log line.
@@ -179,8 +232,18 @@ impl Step {
     }
 
     /// Adds what was not known at the beginning.
-    pub(crate) fn note(&self, field: &'static str, value: impl tracing::Value) {
+    pub fn note<V: tracing::Value + fmt::Display>(&self, field: &'static str, value: V) {
+        if let Some(kept) = &self.kept {
+            kept.note(field, &value);
+        }
         self.span.record(field, value);
+    }
+
+    /// Adds what only the memory has: what it takes to say so is spent for hops that are kept.
+    pub(crate) fn keep<V: fmt::Display>(&self, field: &'static str, value: impl FnOnce() -> V) {
+        if let Some(kept) = &self.kept {
+            kept.note(field, value());
+        }
     }
 }
 

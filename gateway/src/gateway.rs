@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nakku_cluster::Cluster;
+use nakku_cluster::inspect::infrastructure::{self, Beside};
+use nakku_cluster::inspect::report::Branch;
+use nakku_cluster::status::Dependency;
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SupervisionEvent};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -14,7 +17,7 @@ use tokio::time::Instant;
 use crate::edge::Edge;
 use crate::server::{Server, ServerLimits};
 use crate::settings::GatewaySettings;
-use crate::shared::{Shared, SharedSettings};
+use crate::shared::{RedisSettings, Shared, SharedSettings};
 
 /// How long past its deadline a drain is waited for before the actor is taken to be lost.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
@@ -78,11 +81,16 @@ pub async fn start(cluster: Cluster, settings: GatewaySettings) -> Result<Gatewa
     let server =
         Server::start(listen, limits, routes).await.map_err(|cause| GatewayError::Bind { address: listen, cause })?;
     let local_address = server.local_address();
+    let shown: Arc<dyn Beside> = Arc::new(Shown { edge: edge.clone(), local_address });
+    infrastructure::show(&shown);
     // Unnamed: several gateways may live in one process, in tests.
-    let (actor, _) =
-        Actor::spawn(None, GatewayActor, GatewayState { server: Some(server), edge, notice, local_address })
-            .await
-            .map_err(|error| GatewayError::Actor(error.to_string()))?;
+    let (actor, _) = Actor::spawn(
+        None,
+        GatewayActor,
+        GatewayState { server: Some(server), edge, notice, local_address, _shown: shown },
+    )
+    .await
+    .map_err(|error| GatewayError::Actor(error.to_string()))?;
     tracing::info!(listen = %local_address, "gateway listens");
     Ok(Gateway { actor, local_address })
 }
@@ -132,6 +140,38 @@ struct GatewayState {
     edge: Arc<Edge>,
     notice: Duration,
     local_address: SocketAddr,
+    /// As long as it lives.
+    _shown: Arc<dyn Beside>,
+}
+
+/// What an operator sees of it beside its node.
+struct Shown {
+    edge: Arc<Edge>,
+    local_address: SocketAddr,
+}
+
+impl Beside for Shown {
+    fn branch(&self) -> Branch {
+        let admission = &self.edge.admission;
+        let (in_flight, in_flight_max) = (admission.in_flight(), admission.in_flight_max());
+        let live = self.edge.live.connections();
+        let mut detail = format!("{in_flight} of {in_flight_max} requests in flight, {live} live connections");
+        if admission.is_draining() {
+            detail.push_str(", draining");
+        }
+        Branch { name: format!("gateway {}", self.local_address), detail, ..Branch::default() }
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        let redis = self.edge.shared.redis().map(|redis| Dependency {
+            name: "redis".to_owned(),
+            location: self.edge.settings.shared.redis.as_ref().map(RedisSettings::location).unwrap_or_default(),
+            up: redis.up,
+            latency_us: redis.latency_us,
+            error: None,
+        });
+        redis.into_iter().collect()
+    }
 }
 
 impl Actor for GatewayActor {

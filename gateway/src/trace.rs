@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use nakku_cluster::trace::Step;
 use nakku_cluster::{Ask, Timestamp, Traceparent};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -101,6 +102,8 @@ pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next:
         deadline,
         ask_timeout: edge.settings.ask_timeout,
     });
+    // For whoever asks for the path of this request; a client that goes away ends it too.
+    let step = Step::request(trace, given, || format!("{} {route}", method_label(&method)));
     let answer = tokio::time::timeout_at(deadline + DEADLINE_MARGIN, next.run(request).instrument(span.clone())).await;
     let mut response = answer.unwrap_or_else(|_| {
         let problem = Problem::new(Code::TimedOut, "the request took longer than it may");
@@ -113,6 +116,8 @@ pub async fn identify(State(edge): State<Arc<Edge>>, mut request: Request, next:
         response.headers_mut().insert(TRACEPARENT, value);
     }
     let status = response.status().as_u16();
+    step.note("status", status);
+    drop(step);
     let elapsed = begun.elapsed();
     let method = method_label(&method);
     METRICS.request_seconds.with_label_values(&[route.as_str(), method]).observe(elapsed.as_secs_f64());

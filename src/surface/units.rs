@@ -1,5 +1,7 @@
 //! Figures that people can read.
 
+use std::collections::BTreeMap;
+
 use nakku_cluster::Timestamp;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -132,9 +134,32 @@ pub fn json(value: &Value, characters: usize) -> String {
     }
 }
 
+/// What is known of a hop, the outcome first: `accepted, 2 events, queued 12µs`.
+pub fn details(details: &BTreeMap<String, String>) -> String {
+    let first = ["outcome", "status", "command"];
+    let named = |name: &&str| details.get_key_value(*name);
+    let rest = details.iter().filter(|(name, _)| !first.contains(&name.as_str()));
+    let told = first.iter().filter_map(named).chain(rest).map(|(name, value)| match name.as_str() {
+        "outcome" | "status" | "command" => value.clone(),
+        "events" | "commands" => format!("{value} {name}"),
+        "queued_us" => format!("queued {}", value.parse().map_or_else(|_| value.clone(), micros)),
+        "node" => format!("on {value}"),
+        "failed_attempts" if value == "0" => String::new(),
+        _ => format!("{} {value}", name.replace('_', " ")),
+    });
+    told.filter(|one| !one.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_of_a_hop_begins_with_how_it_ended() {
+        let known = [("events", "2"), ("outcome", "accepted"), ("queued_us", "1240"), ("failed_attempts", "0")];
+        let known = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(details(&known), "accepted, 2 events, queued 1.2ms");
+    }
 
     #[test]
     fn durations_are_told_in_two_units() {

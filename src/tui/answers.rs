@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use nakku_cluster::inspect::path::PathReport;
 use nakku_cluster::inspect::report::{
     EntityReport, HistoryReport, MoveReport, NodeReport, ShardReport, TailEntry, TopEntry, TypeReport,
 };
@@ -72,6 +73,17 @@ pub struct Tail {
     pub silent: Vec<Silent>,
 }
 
+/// The path of a request, and who did not contribute.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Traced {
+    /// The path.
+    #[serde(flatten)]
+    pub path: PathReport,
+    /// Nodes that did not answer.
+    #[serde(default)]
+    pub silent: Vec<Silent>,
+}
+
 /// What fills a page.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -87,6 +99,10 @@ pub enum Content {
     Moves(Listed<Moved>),
     /// One entity.
     Entity(Box<Looked>),
+    /// The path of one request.
+    Path(Box<Traced>),
+    /// Its hops are not kept: what the API said.
+    NoPath(String),
     /// There is none of that name: what the API said.
     NoEntity(String),
     /// Commands.
@@ -108,7 +124,8 @@ impl Content {
             Self::Top(listed) => &listed.silent,
             Self::Moves(listed) => &listed.silent,
             Self::Tail(tail) => &tail.silent,
-            Self::Entity(_) | Self::NoEntity(_) => &[],
+            Self::Path(traced) => &traced.silent,
+            Self::Entity(_) | Self::NoEntity(_) | Self::NoPath(_) => &[],
         }
     }
 }

@@ -117,7 +117,11 @@ fn above(buffer: &mut Buffer, area: Rect, page: &Page, now_at_ms: i64, mut top: 
                 top += 1;
             }
         }
-        Some(Content::NoEntity(said)) => {
+        Some(Content::Path(traced)) => {
+            put(buffer, area, 1, top, &pages::path::fact(traced), Style::new());
+            top += 1;
+        }
+        Some(Content::NoEntity(said) | Content::NoPath(said)) => {
             put(buffer, area, 1, top, said, Tone::Bad.style());
             top += 1;
         }
@@ -281,7 +285,8 @@ fn hints(state: &State) -> &'static str {
         }
         Place::Entity { .. } => "←→ panels  / filter  Esc back  q quit",
         Place::NoEntity => "e open an entity  q quit",
-        Place::Tail(_) => "Enter entity  p passivate  / filter  Space pause  Esc back  q quit",
+        Place::Path { .. } => "Enter entity  s sort  / filter  Esc back  Space pause  q quit",
+        Place::Tail(_) => "Enter entity  w way of the request  p passivate  / filter  Space pause  Esc back  q quit",
         Place::Moves { .. } => "Enter shards  m move  s sort  / filter  Esc back  q quit",
     }
 }

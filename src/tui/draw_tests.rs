@@ -56,7 +56,7 @@ fn nodes_on_a_wide_screen_say_more() {
 #[test]
 fn shards_scroll_with_the_reader() {
     let mut reader = at('2');
-    has(&drawn(&reader), &["›order ", "commands/s", "pinned", "shards", "31", "m move"]);
+    has(&drawn(&reader), &["›order ", "commands/s", "marks", "shards", "31", "m move"]);
     reader.key(KeyCode::End);
     let screen = drawn(&reader);
     has(&screen, &["›user", "40029"]);
@@ -122,7 +122,7 @@ fn a_live_tail() {
 
 #[test]
 fn moves() {
-    has(&drawn(&at('7')), &["order/7", "opened", "released", "failed", "1m01s", "23ms", "node-3@1"]);
+    has(&drawn(&at('7')), &["order/7", "opened", "released", "lost", "death", "1m01s", "23ms", "node-3@1"]);
 }
 
 #[test]
@@ -157,6 +157,26 @@ fn help_prompts_and_small_screens() {
         let lines = drawn_at(&reader.state, width, height);
         assert_eq!(lines.len(), usize::from(height));
     }
+}
+
+#[test]
+fn the_way_of_a_request() {
+    let mut reader = Reader::new();
+    reader.keys("6");
+    reader.state.page_mut().content = Some(Content::Tail(samples::tail(3)));
+    reader.keys("w");
+    reader.answered();
+    let screen = drawn(&reader);
+    has(&screen, &["live tail › path of 4bf92f35", "2 hops in 1.2ms · trace 4bf92f3577b34da6a3ce929d0e0e4736"]);
+    has(&screen, &["request POST /api/v1/orders", "   ask order.order/u-1.o-2", "accepted", "silent: node-3@1"]);
+    reader.key(KeyCode::End);
+    reader.key(KeyCode::Enter);
+    reader.answered();
+    has(&drawn(&reader), &["› order.order/u-1.o-2", "version 3"]);
+    reader.keys("1");
+    reader.answered();
+    reader.keys("w");
+    has(&drawn(&reader), &["w needs a command or an event that has a trace"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The nodes that can be asked: those of the command line, else those of a local dev, whose list is read again
-//! whenever one fails, so that nodes that came later are found.
+//! whenever one fails, so that nodes that came later are found; and those that these tell of.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -24,7 +24,7 @@ impl Endpoints {
     /// Those of the command line; with a folder also those of the dev that runs on it, now or later.
     pub fn new(given: Vec<String>, data: Option<PathBuf>) -> Self {
         let endpoints = Self { data, known: Mutex::new(Known { urls: given, current: 0 }) };
-        endpoints.learn(&mut endpoints.lock());
+        endpoints.read(&mut endpoints.lock());
         endpoints
     }
 
@@ -45,7 +45,7 @@ impl Endpoints {
         if known.urls.get(known.current).is_none_or(|current| current != url) {
             return None;
         }
-        self.learn(&mut known);
+        self.read(&mut known);
         if known.urls.len() < 2 {
             return None;
         }
@@ -53,7 +53,22 @@ impl Endpoints {
         known.urls.get(known.current).cloned()
     }
 
-    fn learn(&self, known: &mut Known) {
+    /// Takes in where nodes say that their admin APIs are (`host:port`). Only if the one that is asked is among them:
+    /// from behind a proxy or a tunnel the others are not to be found under what they call themselves, and whoever is
+    /// would be sent the token.
+    pub fn learn<'a>(&self, addresses: impl Iterator<Item = &'a str>) {
+        let urls: Vec<String> = addresses.map(|address| format!("http://{address}")).collect();
+        let mut known = self.lock();
+        if known.urls.get(known.current).is_some_and(|current| urls.contains(current)) {
+            for url in urls {
+                if !known.urls.contains(&url) {
+                    known.urls.push(url);
+                }
+            }
+        }
+    }
+
+    fn read(&self, known: &mut Known) {
         let local = self.data.as_deref().and_then(Local::read);
         for node in local.into_iter().flat_map(|local| local.nodes) {
             if !known.urls.contains(&node.admin) {
@@ -80,6 +95,16 @@ mod tests {
         assert_eq!(endpoints.give_up("http://one"), None);
         assert_eq!(endpoints.current(), "http://two");
         assert_eq!(endpoints.give_up("http://two").as_deref(), Some("http://one"));
+    }
+
+    #[test]
+    fn nodes_tell_of_each_other_unless_they_are_behind_something() {
+        let endpoints = Endpoints::new(vec!["http://10.0.0.1:7947".into()], None);
+        endpoints.learn(["10.0.0.1:7947", "10.0.0.2:7947"].into_iter());
+        assert_eq!(endpoints.give_up("http://10.0.0.1:7947").as_deref(), Some("http://10.0.0.2:7947"));
+        let tunnelled = Endpoints::new(vec!["http://127.0.0.1:17947".into()], None);
+        tunnelled.learn(["127.0.0.1:7947"].into_iter());
+        assert_eq!(tunnelled.count(), 1);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nakku_cluster::inspect::report::{EntityReport, HistoryReport};
+use nakku_cluster::inspect::report::{EntityReport, HistoryReport, NodeReport};
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::answers::{Content, Looked};
+use super::answers::{Content, Listed, Looked};
 use super::endpoints::Endpoints;
 use super::follow;
 use super::place::{Act, Ask, EntityName, by_name};
@@ -131,10 +131,19 @@ impl Asker {
     /// When no node answers, or not with that.
     pub async fn look(&self, ask: &Ask) -> Result<Content, Trouble> {
         Ok(match ask {
-            Ask::Nodes => Content::Nodes(self.get(&["nodes"], &[]).await?),
+            Ask::Nodes => {
+                let nodes: Listed<NodeReport> = self.get(&["nodes"], &[]).await?;
+                self.endpoints.learn(nodes.items.iter().filter_map(|node| node.admin.as_deref()));
+                Content::Nodes(nodes)
+            }
             Ask::Shards => Content::Shards(self.get(&["shards"], &[]).await?),
             Ask::Types => Content::Types(self.get(&["types"], &[]).await?),
             Ask::Moves => Content::Moves(self.get(&["moves"], &[]).await?),
+            Ask::Path(trace) => match self.get(&["traces", trace], &[]).await {
+                Ok(path) => Content::Path(Box::new(path)),
+                Err(Trouble::Refused { status: 404 | 422, said }) => Content::NoPath(said),
+                Err(trouble) => return Err(trouble),
+            },
             Ask::Top(by) => {
                 let query = [("by", by_name(*by).to_owned()), ("limit", TOP_LIMIT.to_owned())];
                 Content::Top(self.get(&["top"], &query).await?)

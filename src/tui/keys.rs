@@ -63,6 +63,7 @@ fn browse(state: &mut State, code: KeyCode) {
         KeyCode::Char('b') => by(state),
         KeyCode::Char('t') => top(state),
         KeyCode::Char('f') => follow(state),
+        KeyCode::Char('w') => path(state),
         KeyCode::Char(older_or_newer @ ('[' | ']')) => window(state, older_or_newer == '['),
         KeyCode::Char(key @ ('p' | 'x' | 'u' | 'm' | 'd' | 'D')) => act(state, key),
         _ => {}
@@ -146,6 +147,13 @@ fn follow(state: &mut State) {
         _ => return,
     };
     state.open(Place::Tail(of));
+}
+
+fn path(state: &mut State) {
+    match state.page().trace(state.now_at_ms) {
+        Some(trace) => state.open(Place::Path { trace }),
+        None => state.tell("w needs a command or an event that has a trace", true),
+    }
 }
 
 fn window(state: &mut State, older: bool) {

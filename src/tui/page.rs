@@ -109,6 +109,23 @@ impl Page {
         self.row(now_at_ms).and_then(|row| row.subject).or_else(|| self.entity().cloned().map(Subject::Entity))
     }
 
+    /// The trace of the row: of a command, or of an event of an entity.
+    pub fn trace(&self, now_at_ms: i64) -> Option<String> {
+        let row = self.row(now_at_ms)?;
+        let trace = match self.content.as_ref()? {
+            Content::Tail(tail) => {
+                let command = tail.commands.iter().find(|one| format!("{} {}", one.node, one.entry.number) == row.id);
+                command.map(|one| &one.entry.trace)
+            }
+            Content::Entity(looked) => {
+                let events = looked.history.as_ref().ok().filter(|_| self.panel == 0)?;
+                events.events.iter().find(|event| event.version.to_string() == row.id).map(|event| &event.trace)
+            }
+            _ => None,
+        };
+        trace.filter(|trace| !trace.is_empty()).cloned()
+    }
+
     /// The entity that is shown.
     pub fn entity(&self) -> Option<&EntityName> {
         match &self.place {

@@ -53,6 +53,11 @@ pub enum Place {
     NoEntity,
     /// Commands as they are answered.
     Tail(TailOf),
+    /// The path of one request.
+    Path {
+        /// Its trace.
+        trace: String,
+    },
     /// Shards that came and went.
     Moves {
         /// `service/number`.
@@ -82,6 +87,8 @@ pub enum Ask {
     Top(TopBy),
     /// See [`Place::Moves`].
     Moves,
+    /// See [`Place::Path`].
+    Path(String),
     /// See [`Place::Entity`].
     Entity {
         /// Which.
@@ -181,6 +188,7 @@ impl Place {
             Self::Tail(TailOf { kind: None, .. }) => "live tail".into(),
             Self::Tail(TailOf { kind: Some(kind), key: None }) => format!("live tail of {kind}"),
             Self::Tail(TailOf { kind: Some(kind), key: Some(key) }) => format!("live tail of {kind}/{key}"),
+            Self::Path { trace } => format!("path of {}", &trace[..trace.len().min(8)]),
             Self::Moves { shard: None } => "moves".into(),
             Self::Moves { shard: Some(shard) } => format!("moves of {shard}"),
         }
@@ -194,6 +202,7 @@ impl Place {
             Self::Types | Self::Commands { .. } => Some(Ask::Types),
             Self::Top { by, .. } => Some(Ask::Top(*by)),
             Self::Moves { .. } => Some(Ask::Moves),
+            Self::Path { trace } => Some(Ask::Path(trace.clone())),
             Self::Entity { entity, version } => Some(Ask::Entity { entity: entity.clone(), version: *version, back }),
             Self::NoEntity | Self::Tail(_) => None,
         }

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use nakku_cluster::inspect::path::{HopReport, PathReport};
 use nakku_cluster::inspect::report::{
     Change, CommandReport, EffectReport, EntityReport, EventReport, HistoryReport, LinkReport, MoveReport, NodeReport,
-    RecentReport, ShardReport, TailEntry, TopEntry, TypeReport,
+    RecentReport, ShardReport, TailEntry, TopEntry, TypeReport, WaitingReport,
 };
 use nakku_cluster::status::{ClusterStatus, NodeStatus, ServiceStatus};
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use serde_json::{Value, json};
 
-use super::answers::{Content, Listed, Looked, Moved, Silent, Tail, Tailed};
+use super::answers::{Content, Listed, Looked, Moved, Silent, Tail, Tailed, Traced};
 use super::place::{Ask, EntityName};
 use super::state::{Effect, Event, State};
 use super::update::update;
@@ -102,13 +103,30 @@ pub fn content(ask: &Ask) -> Content {
                 report: MoveReport {
                     shard: "order/7".into(),
                     what: what.into(),
+                    cause: "death".into(),
+                    other: Some("node-3@1".into()),
                     view_version: 12,
                     at_ms: NOW - 61_000,
                     took_ms: 23,
                 },
             };
-            let items = vec![moved("opened", "node-2@4"), moved("released", "node-1@1"), moved("failed", "node-3@1")];
+            let items = vec![moved("opened", "node-2@4"), moved("released", "node-1@1"), moved("lost", "node-3@1")];
             Content::Moves(Listed { items, silent: Vec::new() })
+        }
+        Ask::Path(trace) => {
+            let hop = |span: &str, parent: &str, what: &str, name: &str| HopReport {
+                span: span.into(),
+                parent: parent.into(),
+                what: what.into(),
+                name: name.into(),
+                began_at_us: NOW * 1_000,
+                took_us: 1_240,
+                details: [("outcome".to_owned(), "accepted".to_owned())].into(),
+            };
+            let ask = hop("b", "a", "ask", "order.order/u-1.o-2");
+            let hops = vec![hop("a", "", "request", "POST /api/v1/orders"), ask];
+            let hops = hops.into_iter().map(|hop| ("node-1@1".to_owned(), hop)).collect();
+            Content::Path(Box::new(Traced { path: PathReport::of(trace.clone(), hops, 0), silent: silent() }))
         }
         Ask::Entity { entity, version, .. } => Content::Entity(Box::new(looked(entity, *version))),
     }
@@ -158,6 +176,8 @@ fn node(name: &str) -> NodeReport {
         memory_bytes: 312 << 20,
         loaded: 12_345,
         in_flight: 7,
+        clock_offset_ms: 0,
+        admin: None,
         links: vec![
             LinkReport { node: other.into(), connected: true, round_trip_us: Some(410), ..LinkReport::default() },
             LinkReport { node: "node-3@1".into(), connected: false, ..LinkReport::default() },
@@ -182,6 +202,8 @@ fn shard(service: &str, number: u32) -> ShardReport {
         commands: 1_000,
         commands_per_s: f64::from(number),
         pinned: number == 4,
+        hot: number == 29,
+        ..ShardReport::default()
     }
 }
 
@@ -236,6 +258,7 @@ fn looked(entity: &EntityName, version: Option<u64>) -> Looked {
             loaded_s: version.is_none().then_some(65),
             idle_ms: version.is_none().then_some(2_000),
             waiting: 2,
+            waiting_commands: vec![WaitingReport { command: "Cancel".into(), age_ms: 340 }],
             state_bytes: 1_830,
             recent: vec![RecentReport {
                 command: "Confirm".into(),

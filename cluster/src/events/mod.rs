@@ -38,6 +38,6 @@ pub use sink::{EventSink, SinkError};
 pub(crate) use feed::Feeder;
 pub(crate) use live::Spread;
 pub(crate) use local::LocalSink;
-pub(crate) use outbox::Outboxes;
+pub(crate) use outbox::{Lag, Outboxes};
 pub(crate) use publisher::{Publishing, of_row, start};
 pub(crate) use rebuild::{Journals, Page};

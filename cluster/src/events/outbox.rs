@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -16,6 +17,10 @@ use crate::store::JournalRow;
 pub const SHARD_ROWS_MAX: usize = 512;
 /// Bytes of rows that are kept for all shards of a node.
 pub const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How exactly the age of what waits is known.
+const WAITS_EVERY: Duration = Duration::from_millis(250);
+/// How much of that is kept of one shard; what comes after is as old as the last of them, or younger.
+const WAITS_MAX: usize = 16;
 /// What a row costs beside its texts.
 const ROW_BYTES: usize = 256;
 
@@ -24,6 +29,16 @@ const ROW_BYTES: usize = 256;
 pub(crate) struct Outbox {
     shards: Mutex<Shards>,
     committed: Notify,
+    /// Why the last round of the publisher failed, if it did.
+    trouble: Mutex<Option<String>>,
+}
+
+/// What of a shard is not published yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lag {
+    pub rows: u64,
+    /// How long the oldest has waited.
+    pub ms: u64,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +103,10 @@ struct Committed {
     last_seq: u64,
     /// The newest rows, without a gap, ending with `last_seq`; may be empty.
     rows: VecDeque<JournalRow>,
+    /// The last row that has been published, once that is known.
+    published: Option<u64>,
+    /// Rows from here on have waited since then at most.
+    waits: VecDeque<(u64, Instant)>,
 }
 
 /// What there is to publish of a shard.
@@ -106,7 +125,7 @@ impl Outbox {
     pub(crate) fn open(&self, shard: ShardId, term: u64, last_seq: u64) {
         let mut shards = self.lock();
         shards.forget(shard);
-        shards.by_id.insert(shard, Committed { term, last_seq, rows: VecDeque::new() });
+        shards.by_id.insert(shard, Committed { term, last_seq, ..Committed::default() });
         drop(shards);
         self.committed.notify_one();
     }
@@ -118,10 +137,11 @@ impl Outbox {
 
     /// Takes rows that have just been committed.
     pub(crate) fn committed(&self, rows: impl IntoIterator<Item = (&'static str, JournalRow)>) {
+        let now = Instant::now();
         let mut shards = self.lock();
         let mut any = false;
         for (service, row) in rows {
-            any |= shards.add(ShardId { service, number: row.shard }, row);
+            any |= shards.add(ShardId { service, number: row.shard }, row, now);
         }
         drop(shards);
         if any {
@@ -162,17 +182,47 @@ impl Outbox {
         next
     }
 
+    /// How far the publisher is with these shards: shard, term of the hold, last published row.
+    pub(crate) fn note_published(&self, positions: impl IntoIterator<Item = (ShardId, u64, u64)>) {
+        let now = Instant::now();
+        let mut shards = self.lock();
+        for (shard, term, seq) in positions {
+            let one = shards.by_id.get_mut(&shard).filter(|one| one.term == term);
+            if let Some(one) = one.filter(|one| one.published != Some(seq)) {
+                one.publish(seq, now);
+            }
+        }
+    }
+
+    /// What is not published yet, of the shards of which that is known.
+    pub(crate) fn lags(&self) -> HashMap<ShardId, Lag> {
+        let shards = self.lock();
+        let known = shards.by_id.iter().filter_map(|(shard, one)| Some((*shard, one.lag()?)));
+        known.collect()
+    }
+
+    /// A round of the publisher has failed, or one has succeeded.
+    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// What went wrong with the last round, if it failed.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Shards> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shards {
-    fn add(&mut self, shard: ShardId, row: JournalRow) -> bool {
+    fn add(&mut self, shard: ShardId, row: JournalRow, now: Instant) -> bool {
         let full = self.bytes >= BYTES_MAX;
         let Some(one) = self.by_id.get_mut(&shard) else { return false };
         let follows = row.seq == one.last_seq + 1;
         one.last_seq = one.last_seq.max(row.seq);
+        one.wait(row.seq, now);
         if !follows || full || one.rows.len() >= SHARD_ROWS_MAX {
             self.bytes -= one.rows.drain(..).map(|row| bytes(&row)).sum::<usize>();
         }
@@ -187,6 +237,37 @@ impl Shards {
         if let Some(one) = self.by_id.remove(&shard) {
             self.bytes -= one.rows.iter().map(bytes).sum::<usize>();
         }
+    }
+}
+
+impl Committed {
+    fn wait(&mut self, seq: u64, now: Instant) {
+        let is_news = self.waits.back().is_none_or(|(_, at)| now.duration_since(*at) >= WAITS_EVERY);
+        if is_news && self.waits.len() < WAITS_MAX {
+            self.waits.push_back((seq, now));
+        }
+    }
+
+    fn publish(&mut self, seq: u64, now: Instant) {
+        self.published = Some(seq);
+        if seq >= self.last_seq {
+            self.waits.clear();
+            return;
+        }
+        while self.waits.get(1).is_some_and(|(from, _)| *from <= seq + 1) {
+            self.waits.pop_front();
+        }
+        // What another node left behind is as old as its knowledge here.
+        if self.waits.is_empty() {
+            self.waits.push_back((seq + 1, now));
+        }
+    }
+
+    fn lag(&self) -> Option<Lag> {
+        let rows = self.last_seq.saturating_sub(self.published?);
+        let oldest = self.waits.front().filter(|_| rows > 0);
+        let ms = oldest.map_or(0, |(_, at)| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
+        Some(Lag { rows, ms })
     }
 }
 
@@ -239,6 +320,26 @@ mod tests {
         assert_eq!(outbox.take(SHARD, 5, 3), Next::InJournal(7), "rewound");
         assert_eq!(seqs(outbox.take(SHARD, 8, 3)), [8, 9]);
         assert_eq!(outbox.take(SHARD, 10, 3), Next::Done);
+    }
+
+    #[test]
+    fn what_waits_has_a_count_and_an_age() {
+        let outbox = Outbox::default();
+        outbox.open(SHARD, 1, 4);
+        assert_eq!(outbox.lags().get(&SHARD), None, "nobody knows yet");
+        outbox.note_published([(SHARD, 1, 2)]);
+        assert_eq!(outbox.lags()[&SHARD].rows, 2);
+        outbox.committed((5..=6).map(row));
+        std::thread::sleep(WAITS_EVERY + Duration::from_millis(20));
+        outbox.committed((7..=9).map(row));
+        assert!(outbox.lags()[&SHARD].rows == 7 && outbox.lags()[&SHARD].ms >= 250);
+        outbox.note_published([(SHARD, 1, 6)]);
+        let lag = outbox.lags()[&SHARD];
+        assert!(lag.rows == 3 && lag.ms < 250, "{lag:?}");
+        outbox.note_published([(SHARD, 2, 9)]);
+        assert_eq!(outbox.lags()[&SHARD].rows, 3, "of another hold");
+        outbox.note_published([(SHARD, 1, 9)]);
+        assert_eq!(outbox.lags()[&SHARD], Lag::default());
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl Publisher {
                 let until = [record, look_at.filter(|_| may_begin)].into_iter().flatten().min();
                 tokio::select! {
                     Some(published) = rounds.join_next() => self.settle(published).map(|rows| {
+                        outbox.set_trouble(None);
                         pause = PAUSE_FIRST;
                         let next = self.next_look(rows);
                         look_at = Some(look_at.map_or(next, |at| at.min(next)));
@@ -137,13 +138,14 @@ impl Publisher {
                     tracing::warn!(service = self.service, error, "events wait in the journal");
                 }
                 metrics::publish_failed(self.service);
+                outbox.set_trouble(Some(error));
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
                 look_at = Some(Instant::now());
             }
             if Instant::now() >= record_at {
                 self.record().await;
-                self.tell_lag(&outbox.serving());
+                self.tell_lag(outbox, &outbox.serving());
                 record_at = Instant::now() + POSITION_EVERY;
             }
         }
@@ -159,7 +161,7 @@ impl Publisher {
     async fn begin(&mut self, outbox: &Outbox, rounds: &mut JoinSet<Published>) -> Result<usize, String> {
         let serving = outbox.serving();
         self.follow(&serving).await.map_err(|error| error.to_string())?;
-        self.tell_lag(&serving);
+        self.tell_lag(outbox, &serving);
         let mut events = Vec::new();
         let mut steps = Vec::new();
         let mut rows_taken = 0;
@@ -225,7 +227,8 @@ impl Publisher {
         failure.map_or(Ok(rows), Err)
     }
 
-    fn tell_lag(&self, serving: &[(ShardId, u64, u64)]) {
+    fn tell_lag(&self, outbox: &Outbox, serving: &[(ShardId, u64, u64)]) {
+        outbox.note_published(self.positions.iter().map(|(shard, position)| (*shard, position.term, position.seq)));
         let behind = |(shard, _, last_seq): &(ShardId, u64, u64)| {
             self.positions.get(shard).map_or(0, |position| last_seq.saturating_sub(position.seq))
         };

@@ -13,6 +13,7 @@ use crate::link::LinkFailure;
 use crate::membership::NodeId;
 use crate::reference::Address;
 use crate::router::NodeRouter;
+use crate::time::Timestamp;
 use crate::wire::{WireAnswer, WireCall, WireInspect};
 
 /// How long a node may take to answer.
@@ -53,7 +54,12 @@ pub(crate) async fn one(router: &NodeRouter, node: &NodeId, question: Question) 
 /// Asks nodes side by side.
 pub(crate) async fn everywhere(router: &NodeRouter, questions: Vec<(NodeId, Question)>) -> Everywhere {
     let asked = questions.into_iter().map(|(node, question)| async move {
-        let answer = one(router, &node, question).await;
+        let asked = Timestamp::now().0;
+        let mut answer = one(router, &node, question).await;
+        if let Ok(Report::Node(report)) = &mut answer {
+            // Half of the way there and back was gone when it looked at its clock.
+            report.clock_offset_ms = report.now_at_ms - asked.midpoint(Timestamp::now().0);
+        }
         (node, answer)
     });
     let mut everywhere = Everywhere::default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::report::CommandReport;
@@ -41,11 +41,39 @@ struct Slot {
     windows: [Window; 2],
 }
 
+/// How often something took how long.
+#[derive(Debug)]
 struct Window([AtomicU32; BUCKETS]);
+
+/// How long something took lately: in the present window and the one before it.
+#[derive(Debug, Default)]
+pub(crate) struct Lately {
+    windows: [Window; 2],
+    present: AtomicUsize,
+}
 
 impl Default for Window {
     fn default() -> Self {
         Self([const { AtomicU32::new(0) }; BUCKETS])
+    }
+}
+
+impl Lately {
+    pub(crate) fn note(&self, took: Duration) {
+        self.windows[self.present.load(Ordering::Relaxed) & 1].0[bucket(took)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Begins the next window.
+    pub(crate) fn turn(&self) {
+        let next = (self.present.load(Ordering::Relaxed) + 1) & 1;
+        self.windows[next].0.iter().for_each(|bucket| bucket.store(0, Ordering::Relaxed));
+        self.present.store(next, Ordering::Relaxed);
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        let mut times = Times::default();
+        times.add(&self.windows);
+        times
     }
 }
 
@@ -126,14 +154,14 @@ impl Counts {
 
     /// Adds the buckets of both windows.
     pub(crate) fn add_times(&self, into: &mut Times) {
-        self.used().for_each(|slot| into.add(slot));
+        self.used().for_each(|slot| into.add(&slot.windows));
     }
 
     /// What it all says; both windows together are `seconds` long.
     pub(crate) fn report(&self, seconds: f64) -> Vec<CommandReport> {
         let report = |slot: &Slot| {
             let mut times = Times::default();
-            times.add(slot);
+            times.add(&slot.windows);
             let outcomes: BTreeMap<String, u64> = slot
                 .ended
                 .iter()
@@ -171,8 +199,8 @@ impl Default for Times {
 }
 
 impl Times {
-    fn add(&mut self, slot: &Slot) {
-        for window in &slot.windows {
+    fn add(&mut self, windows: &[Window; 2]) {
+        for window in windows {
             for (sum, count) in self.0.iter_mut().zip(&window.0) {
                 *sum += u64::from(count.load(Ordering::Relaxed));
             }

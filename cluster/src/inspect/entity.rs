@@ -79,6 +79,7 @@ async fn now(place: &Place<'_>) -> Result<Report, StoreError> {
         }
         if let Some(loaded) = loaded {
             report.waiting = loaded.waiting;
+            report.waiting_commands = loaded.first;
             report.loaded_s = Some(loaded.loaded_for.as_secs());
             report.idle_ms = Some(u64::try_from(loaded.idle_for.as_millis()).unwrap_or(u64::MAX));
             report.presence = "busy".to_owned();
@@ -150,6 +151,7 @@ async fn past(place: &Place<'_>, version: u64) -> Result<Report, StoreError> {
         (report.version, report.seq) = (row.entity_version, row.seq);
     }
     report.durable_version = report.version;
+    report.state_bytes = instance.head_row().data.len() as u64;
     let state = instance.to_json();
     Ok(shown(report, state, place.entity_type, place.at.reveal))
 }

@@ -1,7 +1,7 @@
 //! The actor that answers what is asked about its node. Its answers are made side by side, but only so many at a
 //! time: whoever looks never takes a node away from its customers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,15 +9,19 @@ use std::time::Duration;
 use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use ractor_cluster::RactorMessage;
-use tokio::sync::{Mutex, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::controls;
 use super::entity;
-use super::observe::Observer;
-use super::points::{Machine, POINT_EVERY};
+use super::hops::HOPS;
+use super::infrastructure;
+use super::observe::{Observer, WINDOW};
+use super::points::{self, Machine, POINT_EVERY};
 use super::question::{Act, ENTRIES_MAX, EntityAt, Question, TopBy};
-use super::report::{Branch, LinkReport, NodeReport, Point, Report, ShardReport, TopEntry, TypeReport};
+use super::report::{LinkReport, NodeReport, Point, Report, ShardReport, TopEntry, TypeReport};
+use super::tree;
+use crate::events::Lag;
 use crate::metrics;
 use crate::reference::{Kind, ShardId};
 use crate::router::NodeRouter;
@@ -51,7 +55,6 @@ pub(crate) struct InspectorState {
 
 struct Inside {
     router: Weak<NodeRouter>,
-    machine: Mutex<Machine>,
 }
 
 impl Actor for Inspector {
@@ -60,7 +63,8 @@ impl Actor for Inspector {
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<Asked>, (): ()) -> Result<InspectorState, ActorProcessingErr> {
-        let inside = Arc::new(Inside { router: self.router.clone(), machine: Mutex::new(Machine::new()) });
+        HOPS.begin();
+        let inside = Arc::new(Inside { router: self.router.clone() });
         let ticking = tokio::spawn(tick(self.router.clone()));
         Ok(InspectorState { inside, permits: Arc::new(Semaphore::new(QUESTIONS_MAX)), ticking })
     }
@@ -125,15 +129,26 @@ impl Inside {
                 });
                 Report::Tail(report)
             }
-            Question::Tree => Report::Tree(tree(&router)),
+            Question::Path { trace } => match u128::from_str_radix(&trace, 16) {
+                Ok(trace) => {
+                    let (hops, left_out) = HOPS.of(trace);
+                    Report::Hops { hops, left_out }
+                }
+                Err(_) => Report::Refused { reason: format!("{trace:?} is no id of a trace") },
+            },
+            Question::Tree => Report::Tree(tree::of(&router)),
+            Question::Infrastructure => Report::Infrastructure(Box::new(infrastructure::of(&router).await)),
             Question::Points => Report::Points(router.runtime.observer.points.all()),
             Question::Act(act) => perform(&router, act).await,
         }
     }
 
     async fn node(&self, router: &NodeRouter) -> NodeReport {
-        let load = self.machine.lock().await.look();
         let observer = &router.runtime.observer;
+        let (cpu_percent, memory_bytes) = match observer.points.newest() {
+            Some(point) => (point.cpu_percent, point.memory_bytes),
+            None => (0.0, points::resident()),
+        };
         let links = router.links.get().map(|links| links.peers()).unwrap_or_default();
         let links = links.into_iter().filter(|peer| peer.node != router.node).map(|peer| LinkReport {
             node: peer.node.to_string(),
@@ -155,18 +170,16 @@ impl Inside {
             now_at_ms: Timestamp::now().0,
             lease_valid: membership.is_some_and(|membership| membership.lease_valid()),
             ready,
-            cpu_percent: load.cpu_percent,
-            memory_bytes: load.memory_bytes,
-            loaded: loaded(observer),
+            clock_offset_ms: 0,
+            admin: router.admin.get().cloned(),
+            cpu_percent,
+            memory_bytes,
+            loaded: observer.loaded(None),
             in_flight: in_flight(router),
             links: links.collect(),
             status,
         }
     }
-}
-
-fn loaded(observer: &Observer) -> u64 {
-    observer.kinds().map(|(_, seen)| u64::try_from(seen.loaded.load(Ordering::Relaxed)).unwrap_or(0)).sum()
 }
 
 fn in_flight(router: &NodeRouter) -> u64 {
@@ -182,16 +195,17 @@ fn shards(router: &NodeRouter) -> Vec<ShardReport> {
         serving.extend(known.into_iter().map(|(shard, term, seq)| (shard, (term, seq))));
     }
     let view = router.membership.get().map(|membership| membership.view().borrow().clone());
-    let is_pinned = |shard: ShardId| {
-        let pins = view.iter().flat_map(|view| &view.pins);
-        pins.into_iter().any(|pin| pin.service == shard.service && pin.shard == shard.number)
-    };
+    let pins = view.iter().flat_map(|view| &view.pins);
+    let pinned: HashSet<(&str, u32)> = pins.map(|pin| (pin.service.as_str(), pin.shard)).collect();
+    let lags: HashMap<ShardId, Lag> =
+        router.services.values().filter_map(|service| outboxes.of(service)).flat_map(|outbox| outbox.lags()).collect();
     let mut reports: Vec<ShardReport> = router
         .open
         .places()
         .into_iter()
         .map(|(shard, place)| {
             let (term, seq) = serving.get(&shard).copied().unwrap_or_default();
+            let lag = lags.get(&shard).copied().unwrap_or_default();
             ShardReport {
                 service: shard.service.to_owned(),
                 number: shard.number,
@@ -199,9 +213,13 @@ fn shards(router: &NodeRouter) -> Vec<ShardReport> {
                 term,
                 seq,
                 loaded: u32::try_from(place.seen.loaded.load(Ordering::Relaxed)).unwrap_or(0),
-                commands: place.seen.commands.load(Ordering::Relaxed),
-                commands_per_s: f64::from(place.seen.milli_per_s.load(Ordering::Relaxed)) / 1000.0,
-                pinned: is_pinned(shard),
+                commands: place.seen.commands.count(),
+                commands_per_s: place.seen.commands.per_s(),
+                pinned: pinned.contains(&(shard.service, shard.number)),
+                hot: false,
+                commits: place.seen.commits.report(),
+                unpublished: lag.rows,
+                unpublished_ms: lag.ms,
             }
         })
         .collect();
@@ -227,7 +245,7 @@ async fn types(router: &NodeRouter) -> Vec<TypeReport> {
                 loaded: u64::try_from(seen.loaded.load(Ordering::Relaxed)).unwrap_or(0),
                 waiting: waiting.get(kind).copied().unwrap_or(0),
                 passivated: seen.passivated.load(Ordering::Relaxed),
-                restarted: seen.restarted.load(Ordering::Relaxed),
+                restarted: metrics::restarted_count(*kind),
                 quarantined: quarantined.iter().filter(|entity| entity.starts_with(&name)).count() as u64,
                 commands: seen.counts.report(seconds),
             }
@@ -253,8 +271,13 @@ async fn top(router: &NodeRouter, by: TopBy, limit: usize) -> Vec<TopEntry> {
         TopBy::Messages => rates(observer.messages.sums(limit)),
         TopBy::Time => rates(observer.time_us.sums(limit)),
         TopBy::State => {
-            let found = observer.state_bytes.values(limit);
-            found.into_iter().map(|((kind, key), bytes)| entry(kind, &key, bytes as f64)).collect()
+            // Their sizes are remembered for a while: those whose shards have gone are told of where they are now.
+            let found = observer.state_bytes.values(usize::MAX).into_iter();
+            let is_here = |kind: Kind, key: &crate::reference::Key| {
+                router.shard_of(&kind.to_string(), key).is_ok_and(|shard| router.open.get(shard).is_some())
+            };
+            let here = found.filter(|((kind, key), _)| is_here(*kind, key)).take(limit);
+            here.map(|((kind, key), bytes)| entry(kind, &key, bytes as f64)).collect()
         }
         TopBy::Mailbox => {
             let mut waiting = all_waiting(router).await;
@@ -273,38 +296,6 @@ async fn all_waiting(router: &NodeRouter) -> Vec<Waiting> {
         tokio::time::timeout(SHARD_PATIENCE, waiting).await.ok()?.ok()
     });
     join_all(asked).await.into_iter().flatten().flatten().collect()
-}
-
-fn tree(router: &NodeRouter) -> Branch {
-    let mut services: HashMap<&'static str, Vec<Branch>> = HashMap::new();
-    let mut places = router.open.places();
-    places.sort_by_key(|(shard, _)| (shard.service, shard.number));
-    for (shard, place) in places {
-        let loaded = place.seen.loaded.load(Ordering::Relaxed);
-        let detail = format!("{loaded} entities");
-        let branch = Branch { name: format!("shard {shard}"), detail, ..Branch::default() };
-        services.entry(shard.service).or_default().push(branch);
-    }
-    let observer = &router.runtime.observer;
-    let mut regions: Vec<Branch> = services
-        .into_iter()
-        .map(|(service, shards)| {
-            let of_service = observer.kinds().filter(|(kind, _)| kind.service == service);
-            let restarts = of_service.map(|(_, seen)| seen.restarted.load(Ordering::Relaxed)).sum();
-            let detail = format!("{} shards, {} entities", shards.len(), metrics::loaded_count(service));
-            Branch { name: format!("region {service}"), detail, restarts, children: shards }
-        })
-        .collect();
-    regions.sort_by(|one, other| one.name.cmp(&other.name));
-    let links = router.links.get().map(|links| links.peers()).unwrap_or_default();
-    let ready = links.iter().filter(|peer| peer.connected && peer.node != router.node).count();
-    regions.push(Branch { name: "links".into(), detail: format!("{ready} ready"), ..Branch::default() });
-    for (name, server) in router.databases.all() {
-        let detail = server.store.location().to_owned();
-        regions.push(Branch { name: format!("journal {name}"), detail, ..Branch::default() });
-    }
-    let restarts = regions.iter().map(|region| region.restarts).sum();
-    Branch { name: format!("node {}", router.node), detail: String::new(), restarts, children: regions }
 }
 
 async fn perform(router: &NodeRouter, act: Act) -> Report {
@@ -367,18 +358,23 @@ async fn tick(router: Weak<NodeRouter>) {
     let mut every = tokio::time::interval(TICK);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut taken = tokio::time::Instant::now();
+    let mut turned = taken;
     loop {
         every.tick().await;
         let Some(router) = router.upgrade() else { return };
         let observer = &router.runtime.observer;
         observer.turn();
         observer.tail.rest();
+        HOPS.adjust(observer.tail.is_active());
         if taken.elapsed() < POINT_EVERY {
             continue;
         }
         let seconds = taken.elapsed().as_secs_f64();
         taken = tokio::time::Instant::now();
-        rate_shards(&router, seconds);
+        turn(&router, seconds, turned.elapsed() >= WINDOW);
+        if turned.elapsed() >= WINDOW {
+            turned = taken;
+        }
         let totals = Totals::of(observer);
         let load = machine.look();
         let mut times = super::counts::Times::default();
@@ -392,7 +388,7 @@ async fn tick(router: Weak<NodeRouter>) {
             p99_us: times.quantile(99),
             commits_per_s: rate(totals.commits, before.commits),
             rows_per_s: rate(totals.rows, before.rows),
-            loaded: loaded(observer),
+            loaded: observer.loaded(None),
             in_flight: in_flight(&router),
             unpublished: router.services.values().map(|service| metrics::publish_lag_rows(service)).sum(),
             cpu_percent: load.cpu_percent,
@@ -421,13 +417,21 @@ impl Totals {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate to look at")]
-#[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
-fn rate_shards(router: &NodeRouter, seconds: f64) {
+/// Rates of shards and lanes are of the time since the last turn; when a window is over the next begins.
+fn turn(router: &NodeRouter, seconds: f64, is_over: bool) {
     for (_, place) in router.open.places() {
-        let commands = place.seen.commands.load(Ordering::Relaxed);
-        let before = place.seen.counted.swap(commands, Ordering::Relaxed);
-        let milli = commands.saturating_sub(before) as f64 * 1000.0 / seconds;
-        place.seen.milli_per_s.store(milli as u32, Ordering::Relaxed);
+        place.seen.turn(seconds, is_over);
     }
+    let mut journals: Vec<_> = router.databases.all().map(|(_, server)| Arc::clone(&server.journal)).collect();
+    journals.sort_by_key(Arc::as_ptr);
+    journals.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    for journal in journals {
+        journal.lanes().for_each(|(seen, _, _)| seen.commits.turn(seconds, is_over));
+    }
+    // The gauge is told what is counted anyway.
+    let mut loaded: HashMap<&'static str, i64> = HashMap::new();
+    for (kind, seen) in router.runtime.observer.kinds() {
+        *loaded.entry(kind.service).or_default() += seen.loaded.load(Ordering::Relaxed);
+    }
+    loaded.into_iter().for_each(|(service, count)| metrics::loaded(service, count));
 }

@@ -6,29 +6,37 @@
 //! - [`question`]: what can be asked of a node
 //! - [`report`]: what it answers
 //! - `counts`: commands by kind and name, with their times
+//! - `commits`: transactions, of shards and of the journal's lanes
 //! - `hitters`: the entities that are asked most, take longest, are largest
 //! - `tail`: commands as they are answered, while somebody looks
+//! - `hops`: the steps of requests, and [`path`]: those of one in order
 //! - `observe`: what a command touches on its way
 //! - `points`: the last quarter of an hour
-//! - `moves`: which shards came and went
-//! - `inspector`: the actor that answers
+//! - `moves`: which shards came and went; `cause`: why
+//! - `inspector`: the actor that answers; [`infrastructure`], `tree`: of what works behind the shards, and of all
 //! - `entity`: one entity, from memory or from its rows
 //! - [`controls`]: what of its process a node can be told to change
 //! - `ask`: one question to one node or to all
 //! - `view`: where shards are to be, as an operator wants it
 
 pub(crate) mod ask;
+pub(crate) mod cause;
+pub(crate) mod commits;
 pub mod controls;
-mod counts;
+pub(crate) mod counts;
 pub(crate) mod entity;
 mod hitters;
+pub(crate) mod hops;
+pub mod infrastructure;
 pub(crate) mod inspector;
 pub(crate) mod moves;
 pub(crate) mod observe;
+pub mod path;
 pub(crate) mod points;
 pub mod question;
 pub mod report;
 mod tail;
+mod tree;
 pub(crate) mod view;
 
 pub use question::{Act, EntityAt, Matching, Question, TopBy, ViewChange};

@@ -2,11 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use super::report::MoveReport;
-use crate::reference::ShardId;
-use crate::time::Timestamp;
 
 /// Moves that are remembered.
 pub const REMEMBERED_MAX: usize = 1024;
@@ -16,18 +13,12 @@ pub const REMEMBERED_MAX: usize = 1024;
 pub(crate) struct Moves(Mutex<VecDeque<MoveReport>>);
 
 impl Moves {
-    pub(crate) fn note(&self, shard: ShardId, what: &str, view_version: u64, took: Duration) {
+    pub(crate) fn note(&self, report: MoveReport) {
         let mut moves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if moves.len() >= REMEMBERED_MAX {
             moves.pop_front();
         }
-        moves.push_back(MoveReport {
-            shard: shard.to_string(),
-            what: what.to_owned(),
-            view_version,
-            at_ms: Timestamp::now().0,
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        });
+        moves.push_back(report);
     }
 
     /// Newest first.

@@ -20,7 +20,7 @@ use crate::trace::Traceparent;
 /// One command in so many is looked at for what stands out.
 pub const SAMPLED: u32 = 16;
 /// How long a window is.
-const WINDOW: Duration = Duration::from_secs(30);
+pub(super) const WINDOW: Duration = Duration::from_secs(30);
 
 /// Everything that a node observes.
 pub(crate) struct Observer {
@@ -43,7 +43,6 @@ pub(crate) struct KindObserver {
     pub counts: Counts,
     pub loaded: AtomicI64,
     pub passivated: AtomicU64,
-    pub restarted: AtomicU64,
 }
 
 /// A command that is under way: it counts when it is answered.
@@ -78,6 +77,12 @@ impl Observer {
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = (&Kind, &KindObserver)> {
         self.kinds.iter()
+    }
+
+    /// Entities in memory, of one service or of all.
+    pub(crate) fn loaded(&self, service: Option<&str>) -> u64 {
+        let wanted = self.kinds().filter(|(kind, _)| service.is_none_or(|service| service == kind.service));
+        wanted.map(|(_, seen)| u64::try_from(seen.loaded.load(Ordering::Relaxed)).unwrap_or(0)).sum()
     }
 
     /// A command arrives at its entity's node.
@@ -137,16 +142,15 @@ impl Observer {
 
 impl Default for KindObserver {
     fn default() -> Self {
-        Self {
-            counts: Counts::new(),
-            loaded: AtomicI64::new(0),
-            passivated: AtomicU64::new(0),
-            restarted: AtomicU64::new(0),
-        }
+        Self { counts: Counts::new(), loaded: AtomicI64::new(0), passivated: AtomicU64::new(0) }
     }
 }
 
 impl Observation {
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
     /// The command is answered.
     pub(crate) fn ended(self, outcome: &Outcome) {
         let Self { observer, kind, key, slot, arrived, trace } = self;

@@ -29,6 +29,10 @@ impl Points {
         self.lock().iter().copied().collect()
     }
 
+    pub(crate) fn newest(&self) -> Option<Point> {
+        self.lock().back().copied()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Point>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -57,8 +57,15 @@ pub enum Question {
         /// At most so many.
         limit: u32,
     },
+    /// The hops of one trace that it keeps.
+    Path {
+        /// Its id, 32 hexadecimal digits.
+        trace: String,
+    },
     /// Its supervision tree down to the shards.
     Tree,
+    /// What it rests on and what works behind its shards: journals, stores, publishers, consumers, brokers.
+    Infrastructure,
     /// Its figures of the last quarter of an hour.
     Points,
     /// Do something.

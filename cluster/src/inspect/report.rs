@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::infrastructure::InfrastructureReport;
+use super::path::HopReport;
 use crate::status::ClusterStatus;
 
 /// An answer.
@@ -27,8 +29,17 @@ pub enum Report {
     Top(Vec<TopEntry>),
     /// See [`Question::Tail`](super::Question::Tail).
     Tail(TailReport),
+    /// See [`Question::Path`](super::Question::Path).
+    Hops {
+        /// As they ended.
+        hops: Vec<HopReport>,
+        /// So many more are not told of.
+        left_out: u64,
+    },
     /// See [`Question::Tree`](super::Question::Tree).
     Tree(Branch),
+    /// See [`Question::Infrastructure`](super::Question::Infrastructure).
+    Infrastructure(Box<InfrastructureReport>),
     /// See [`Question::Points`](super::Question::Points).
     Points(Vec<Point>),
     /// How many entities an act concerned.
@@ -72,7 +83,13 @@ pub struct NodeReport {
     pub lease_valid: bool,
     /// False while it joins or drains.
     pub ready: bool,
-    /// Processor time of the process since the last look, in percent of one processor.
+    /// By how much its clock is before that of the node that was asked, as well as a question and its answer tell.
+    #[serde(default)]
+    pub clock_offset_ms: i64,
+    /// Where its admin API listens, `host:port`, if it has one.
+    #[serde(default)]
+    pub admin: Option<String>,
+    /// Processor time of the process over the last few seconds, in percent of one processor.
     pub cpu_percent: f64,
     /// Resident memory of the process.
     pub memory_bytes: u64,
@@ -125,6 +142,55 @@ pub struct ShardReport {
     /// Whether an operator has put it there.
     #[serde(default)]
     pub pinned: bool,
+    /// Whether it is asked much more than the other shards of its service are.
+    #[serde(default)]
+    pub hot: bool,
+    /// The transactions that it was part of; their rows are its own.
+    #[serde(default)]
+    pub commits: CommitReport,
+    /// Rows that are not published yet.
+    #[serde(default)]
+    pub unpublished: u64,
+    /// How long the oldest of them has waited.
+    #[serde(default)]
+    pub unpublished_ms: u64,
+}
+
+/// Transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CommitReport {
+    /// Since the beginning.
+    pub commits: u64,
+    /// A second, over the last few seconds.
+    pub commits_per_s: f64,
+    /// Decisions in one, on average over the last few seconds: the size of batches.
+    pub commands_each: f64,
+    /// Rows in one.
+    pub rows_each: f64,
+    /// Half took at most so long, of the last half minute or minute.
+    pub p50_us: u64,
+    /// 99 of 100.
+    pub p99_us: u64,
+}
+
+/// A shard is hot when it is asked so many times as often as the others of its service are on average,
+const HOT_TIMES: f64 = 4.0;
+/// and at least so often a second.
+const HOT_PER_S: f64 = 5.0;
+
+/// Marks the shards that stand out; all shards of their services have to be there.
+pub fn mark_hot(shards: &mut [ShardReport]) {
+    let mut services: BTreeMap<String, (f64, u32)> = BTreeMap::new();
+    for shard in &*shards {
+        let (sum, count) = services.entry(shard.service.clone()).or_default();
+        *sum += shard.commands_per_s;
+        *count += 1;
+    }
+    for shard in shards {
+        let (sum, count) = services[&shard.service];
+        let others = (sum - shard.commands_per_s).max(0.0) / f64::from(count.saturating_sub(1).max(1));
+        shard.hot = shard.commands_per_s >= HOT_PER_S && count > 1 && shard.commands_per_s > HOT_TIMES * others;
+    }
 }
 
 /// A shard that came or went.
@@ -132,13 +198,20 @@ pub struct ShardReport {
 pub struct MoveReport {
     /// `service/number`.
     pub shard: String,
-    /// `opened`, `released`, `lost` or `failed`.
+    /// `opened`, `released` or `lost`.
     pub what: String,
+    /// Why: `join`, `leave`, `death`, `drain`, `undrain`, `pin`, `unpin`, `resume` (of rebalancing), `rebalance`,
+    /// `fault` (its actor failed, or another node has written to it) or `incarnation` (of its database).
+    #[serde(default)]
+    pub cause: String,
+    /// The node, `name@generation`, that had it before, or has it now, if there is one.
+    #[serde(default)]
+    pub other: Option<String>,
     /// Under which view.
     pub view_version: u64,
     /// When.
     pub at_ms: i64,
-    /// How long it took.
+    /// How long it took: from the view to the first command that may be decided here, or to the last that was.
     pub took_ms: u64,
 }
 
@@ -208,6 +281,9 @@ pub struct EntityReport {
     pub idle_ms: Option<u64>,
     /// Commands that wait.
     pub waiting: u32,
+    /// The first of them, in the order in which they came.
+    #[serde(default)]
+    pub waiting_commands: Vec<WaitingReport>,
     /// Bytes of its head.
     pub state_bytes: u64,
     /// What was decided last, newest first.
@@ -220,6 +296,15 @@ pub struct EntityReport {
     pub masked: Vec<String>,
     /// The state.
     pub state: Value,
+}
+
+/// A command that waits for its entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingReport {
+    /// Its name.
+    pub command: String,
+    /// How long it has waited.
+    pub age_ms: u64,
 }
 
 /// A command that was decided.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::error::Failure;
+use crate::inspect::commits::LaneSeen;
 use crate::metrics;
 use crate::reference::ShardId;
 use crate::store::{Batch, CommitError, Store, StoreWriter};
@@ -34,6 +35,7 @@ pub(super) struct Lane {
     on_commit: Option<OnCommit>,
     /// Committed so far.
     batches: u64,
+    seen: Arc<LaneSeen>,
     /// Mutation: shards are taken without a claim row. The test build turns it on to see that tests notice.
     #[cfg(test)]
     pub(super) claims_omitted: bool,
@@ -59,6 +61,7 @@ impl Lane {
         writer: Arc<str>,
         batch_max: usize,
         on_commit: Option<OnCommit>,
+        seen: Arc<LaneSeen>,
     ) -> Self {
         Self {
             number,
@@ -71,6 +74,7 @@ impl Lane {
             last_term: 0,
             on_commit,
             batches: 0,
+            seen,
             #[cfg(test)]
             claims_omitted: false,
         }
@@ -117,10 +121,13 @@ impl Lane {
                 return;
             }
             let began = Instant::now();
-            let error = match self.commit(&numbered.batch).await {
+            self.seen.begins();
+            let outcome = self.commit(&numbered.batch).await;
+            self.seen.ends(outcome.as_ref().err());
+            let error = match outcome {
                 Ok(()) => {
                     metrics::committed(&self.store, submissions.len(), numbered.batch.journal.len(), began.elapsed());
-                    self.committed(numbered, submissions);
+                    self.committed(numbered, submissions, began.elapsed());
                     return;
                 }
                 Err(error) => error,
@@ -146,7 +153,7 @@ impl Lane {
                 }
                 CommitError::Unknown(_) => {
                     if self.has_landed(&mut numbered).await {
-                        self.committed(numbered, submissions);
+                        self.committed(numbered, submissions, began.elapsed());
                         return;
                     }
                     submissions = self.current(submissions);
@@ -170,9 +177,13 @@ impl Lane {
         kept
     }
 
-    fn committed(&mut self, numbered: Numbered, submissions: Vec<Box<Submission>>) {
+    fn committed(&mut self, numbered: Numbered, submissions: Vec<Box<Submission>>, took: Duration) {
+        let commands = submissions.len();
+        self.seen.commits.committed(commands, numbered.batch.journal.len() as u64, took);
         for (shard, next_seq) in &numbered.next_seqs {
             if let Some(open) = self.open.get_mut(shard) {
+                let rows = next_seq.saturating_sub(open.position.next_seq);
+                open.owner.seen.commits.committed(commands, rows, took);
                 open.position.next_seq = *next_seq;
                 // Before anybody hears of it.
                 open.owner.durable_seq.store(*next_seq - 1, Ordering::Release);
@@ -181,7 +192,6 @@ impl Lane {
             }
         }
         self.batches += 1;
-        let commands = submissions.len();
         for (submission, last_seq) in submissions.into_iter().zip(numbered.last_seqs) {
             submission.note(self.number, self.batches, commands);
             if last_seq > 0 {

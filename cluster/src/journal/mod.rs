@@ -21,6 +21,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Failure;
+use crate::inspect::commits::LaneSeen;
 use crate::reference::ShardId;
 use crate::store::{JournalRow, Store};
 use crate::time::Timestamp;
@@ -64,6 +65,8 @@ impl Default for JournalSettings {
 #[derive(Debug)]
 pub struct Journal {
     lanes: Vec<mpsc::Sender<LaneMessage>>,
+    /// Of each lane.
+    seen: Vec<Arc<LaneSeen>>,
     location: String,
 }
 
@@ -127,12 +130,21 @@ impl Journal {
         on_commit: Option<OnCommit>,
     ) -> Arc<Self> {
         let location = store.location().to_owned();
-        let lanes = (0..settings.lanes.max(1))
-            .map(|number| {
+        let seen: Vec<Arc<LaneSeen>> = (0..settings.lanes.max(1)).map(|_| Arc::default()).collect();
+        let lanes = seen
+            .iter()
+            .enumerate()
+            .map(|(number, seen)| {
                 let (sender, receiver) = mpsc::channel(settings.queue_max);
                 #[cfg_attr(not(test), expect(unused_mut, reason = "the test build sets a mutation"))]
-                let mut lane =
-                    Lane::new(number, Arc::clone(&store), Arc::clone(&writer), settings.batch_max, on_commit.clone());
+                let mut lane = Lane::new(
+                    number,
+                    Arc::clone(&store),
+                    Arc::clone(&writer),
+                    settings.batch_max,
+                    on_commit.clone(),
+                    Arc::clone(seen),
+                );
                 #[cfg(test)]
                 {
                     lane.claims_omitted = settings.claims_omitted;
@@ -141,7 +153,7 @@ impl Journal {
                 sender
             })
             .collect();
-        Arc::new(Self { lanes, location })
+        Arc::new(Self { lanes, seen, location })
     }
 
     /// Room for one submission.
@@ -214,6 +226,14 @@ impl Journal {
         if self.lane(shard).send(LaneMessage::Barrier { done }).await.is_ok() {
             let _ = settled.await;
         }
+    }
+
+    /// Each lane: what is counted of it, how much waits in its queue, and how much may.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (&LaneSeen, usize, usize)> {
+        self.seen.iter().zip(&self.lanes).map(|(seen, queue)| {
+            let room = queue.max_capacity();
+            (&**seen, room - queue.capacity(), room)
+        })
     }
 
     fn lane_number(&self, shard: ShardId) -> usize {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Failure;
 use crate::handle::Outcome;
+use crate::inspect::commits::ShardSeen;
 use crate::inspect::observe::Observation;
 use crate::reference::{Key, Kind, ShardId};
 use crate::store::StateWrite;
@@ -99,6 +100,11 @@ impl ReplyTo {
         self
     }
 
+    /// Where the command counts among those of its kind.
+    pub(crate) fn slot(&self) -> usize {
+        self.observation.as_ref().map_or(0, Observation::slot)
+    }
+
     /// Answers. A caller that is gone is none of our business.
     pub fn send(mut self, outcome: Outcome) {
         self.answer(outcome);
@@ -132,6 +138,8 @@ pub struct ShardOwner {
     pub(super) incarnation: u64,
     /// The shard's last durable row, raised before anybody hears of what it holds.
     pub(super) durable_seq: Arc<AtomicU64>,
+    /// Where its transactions are counted.
+    pub(super) seen: Arc<ShardSeen>,
 }
 
 /// See [`ShardOwner`].
@@ -149,7 +157,7 @@ pub enum ShardNews {
 impl ShardOwner {
     /// Calls `tell` from the lane; it must not block.
     pub fn new(tell: impl Fn(ShardNews) + Send + Sync + 'static) -> Self {
-        Self { tell: Arc::new(tell), incarnation: 1, durable_seq: Arc::default() }
+        Self { tell: Arc::new(tell), incarnation: 1, durable_seq: Arc::default(), seen: Arc::default() }
     }
 
     /// With a place for the shard's last durable row.
@@ -162,6 +170,12 @@ impl ShardOwner {
     #[must_use]
     pub fn under(self, incarnation: u64) -> Self {
         Self { incarnation, ..self }
+    }
+
+    /// Its transactions are counted here.
+    #[must_use]
+    pub(crate) fn seen_by(self, seen: Arc<ShardSeen>) -> Self {
+        Self { seen, ..self }
     }
 
     pub(super) fn tell(&self, news: ShardNews) {

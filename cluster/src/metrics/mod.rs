@@ -184,16 +184,16 @@ pub(crate) fn asked(kind: Kind, outcome: &str) {
     METRICS.asks.with_label_values(&[kind.service, kind.entity, outcome]).inc();
 }
 
-pub(crate) fn loaded(service: &str, change: i64) {
-    METRICS.loaded.with_label_values(&[service]).add(change);
-}
-
-pub(crate) fn loaded_count(service: &str) -> i64 {
-    METRICS.loaded.with_label_values(&[service]).get()
+pub(crate) fn loaded(service: &str, count: i64) {
+    METRICS.loaded.with_label_values(&[service]).set(count);
 }
 
 pub(crate) fn restarted(kind: Kind) {
     METRICS.restarts.with_label_values(&[kind.service, kind.entity]).inc();
+}
+
+pub(crate) fn restarted_count(kind: Kind) -> u64 {
+    METRICS.restarts.with_label_values(&[kind.service, kind.entity]).get()
 }
 
 pub(crate) fn serving(service: &str, change: i64) {
@@ -239,6 +239,36 @@ pub(crate) fn publish_lag(service: &str, rows: u64) {
 
 pub(crate) fn publish_lag_rows(service: &str) -> u64 {
     u64::try_from(METRICS.publish_lag.with_label_values(&[service]).get()).unwrap_or(0)
+}
+
+/// Events that were published, and rounds that failed.
+pub(crate) fn published_counts(service: &str) -> (u64, u64) {
+    (
+        METRICS.published.with_label_values(&[service]).get(),
+        METRICS.publish_failures.with_label_values(&[service]).get(),
+    )
+}
+
+/// What is counted of a consumer group.
+pub(crate) struct ConsumerCounts {
+    pub consumed: u64,
+    pub dead_lettered: u64,
+    pub gaps: u64,
+    pub stuck: u64,
+    /// At the broker.
+    pub lag: u64,
+}
+
+pub(crate) fn consumer_counts(group: &str) -> ConsumerCounts {
+    let counter = |of: &IntCounterVec| of.with_label_values(&[group]).get();
+    let gauge = |of: &IntGaugeVec| u64::try_from(of.with_label_values(&[group]).get()).unwrap_or(0);
+    ConsumerCounts {
+        consumed: counter(&METRICS.consumed),
+        dead_lettered: counter(&METRICS.dead_letters),
+        gaps: counter(&METRICS.event_gaps),
+        stuck: gauge(&METRICS.events_stuck),
+        lag: gauge(&METRICS.consumer_lag),
+    }
 }
 
 pub(crate) fn consumed(group: &str, count: usize) {

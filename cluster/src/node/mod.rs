@@ -192,6 +192,8 @@ impl Node {
             broker: kafka.as_ref().map(Kafka::sink),
             tables: tables.map(|one| (one.kind().to_string(), one.table())).collect(),
             inspector: OnceLock::new(),
+            admin: OnceLock::new(),
+            consumers: own.iter().flat_map(|service| service.consumers.iter().copied()).collect(),
         });
         let inspector = Inspector { router: Arc::downgrade(&router) };
         let (inspector, _) = Actor::spawn(None, inspector, ()).await?;

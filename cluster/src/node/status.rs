@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::membership::MemberState;
 use crate::metrics;
 use crate::router::NodeRouter;
 use crate::status::{ClusterStatus, Dependency, NodeStatus, ServiceStatus};
@@ -20,7 +21,11 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
         generation: member.node.generation,
         address: member.link_address.clone(),
         roles: member.roles.iter().map(ToOwned::to_owned).collect(),
-        state: member.state.to_string(),
+        state: match member.state {
+            // Up, but not to own anything before it is given back.
+            MemberState::Up if view.cordoned.contains(&*member.node.name) => "drained".to_owned(),
+            state => state.to_string(),
+        },
         acknowledged_version: membership.acknowledged_version(&member.node),
         silent_ms: membership.silent_ms(&member.node),
         linked: member.node == router.node || linked.get(&member.node).copied().unwrap_or(false),
@@ -31,7 +36,7 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
         let service = services.entry(shard.service).or_insert_with(|| ServiceStatus {
             name: shard.service.to_owned(),
             serving_here: u32::try_from(metrics::serving_count(shard.service)).unwrap_or(0),
-            loaded_here: u64::try_from(metrics::loaded_count(shard.service)).unwrap_or(0),
+            loaded_here: router.runtime.observer.loaded(Some(shard.service)),
             unpublished_here: metrics::publish_lag_rows(shard.service),
             ..ServiceStatus::default()
         });
@@ -55,7 +60,7 @@ pub(crate) async fn of(router: &NodeRouter) -> ClusterStatus {
 const ANSWER_PATIENCE: Duration = Duration::from_millis(800);
 
 /// Asks every database for a trifle, and the broker, side by side.
-async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
+pub(crate) async fn dependencies(router: &NodeRouter) -> Vec<Dependency> {
     let checks = router.databases.all().map(|(name, server)| async move {
         let began = Instant::now();
         let outcome = in_time(async { server.store.ping().await.map_err(|error| error.to_string()) }).await;

@@ -265,7 +265,7 @@ impl EntityState {
     ) -> Result<bool, ActorProcessingErr> {
         let place = &self.arguments.place;
         let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(false) };
-        let cause = Cause { command_id, traceparent, once: None, reply: None };
+        let cause = Cause { command_id, traceparent, once: None, reply: None, arrived: None };
         self.decide(myself, permit, command, cause)
     }
 }

@@ -15,6 +15,7 @@ use crate::ask::Once;
 use crate::entity::Context;
 use crate::error::Failure;
 use crate::handle::Outcome;
+use crate::inspect::counts::command_name;
 use crate::instance::{Decided, EffectId, EntityType, Instance, Pending};
 use crate::journal::{Durable, NewRow, Permit, Release, ReplyTo, Submission};
 use crate::metrics;
@@ -61,6 +62,8 @@ pub(crate) struct Delivery {
     pub once: Option<Once>,
     /// Of the step that brings it.
     pub traceparent: Option<Traceparent>,
+    /// When it came to this node.
+    pub arrived: Instant,
     /// After this nobody waits any more: it is not executed.
     pub deadline: Instant,
     /// Where the answer goes.
@@ -106,6 +109,8 @@ pub(super) struct Cause {
     pub traceparent: Option<Traceparent>,
     pub once: Option<Once>,
     pub reply: Option<ReplyTo>,
+    /// When it came to this node, from outside.
+    pub arrived: Option<Instant>,
 }
 
 impl Actor for EntityActor {
@@ -258,9 +263,9 @@ impl EntityState {
             }
         };
         let command_id = delivery.once.as_ref().map(|once| once.id.clone()).unwrap_or_default();
-        let cause =
-            Cause { command_id, traceparent: delivery.traceparent, once: delivery.once, reply: Some(delivery.reply) };
-        self.decide(myself, permit, &delivery.command, cause).map(|_| ())
+        let Delivery { command, once, traceparent, arrived, reply, .. } = delivery;
+        let cause = Cause { command_id, traceparent, once, reply: Some(reply), arrived: Some(arrived) };
+        self.decide(myself, permit, &command, cause).map(|_| ())
     }
 
     /// Decides one command and hands the outcome to the journal; says whether the state moved.
@@ -280,6 +285,10 @@ impl EntityState {
         let kind = arguments.entity_type.kind();
         let step = Step::decide(cause.traceparent, kind, &arguments.key);
         let began = Instant::now();
+        step.keep("command", || command_name(command));
+        if let Some(arrived) = cause.arrived {
+            step.keep("queued_us", || began.saturating_duration_since(arrived).as_micros());
+        }
         let decided = catch_unwind(AssertUnwindSafe(|| live.instance.decide(command, once, &mut context)));
         let took = began.elapsed();
         let Ok(decided) = decided else {

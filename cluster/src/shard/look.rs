@@ -1,7 +1,7 @@
 //! What a shard says of itself and of its entities, and what may be done with these from outside. Nothing here loads
 //! or wakes an entity.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
@@ -10,25 +10,16 @@ use tokio::sync::oneshot;
 use super::entity::{EntityMessage, EntityState};
 use super::{Entry, ShardMessage, ShardState};
 use crate::inspect::question::Matching;
-use crate::inspect::report::{EffectReport, RecentReport};
+use crate::inspect::report::{EffectReport, RecentReport, WaitingReport};
 use crate::instance::PendingEffect;
 use crate::outstanding::Call;
 use crate::reference::{Key, Kind};
 use crate::time::Timestamp;
 
+/// Commands that wait for an entity and are told of.
+const WAITING_TOLD_MAX: usize = 20;
 /// Decisions that an entity remembers.
 const RECENT_MAX: usize = 6;
-
-/// What is counted of a shard.
-#[derive(Debug, Default)]
-pub(crate) struct ShardSeen {
-    pub loaded: AtomicI64,
-    pub commands: AtomicU64,
-    /// When commands were counted last.
-    pub counted: AtomicU64,
-    /// Commands a second since, in thousandths.
-    pub milli_per_s: AtomicU32,
-}
 
 /// What a shard is asked from outside.
 pub(crate) enum Inspect {
@@ -55,6 +46,8 @@ pub(crate) struct Presence {
 /// One in memory.
 pub(crate) struct Loaded {
     pub waiting: u32,
+    /// The first of them.
+    pub first: Vec<WaitingReport>,
     pub loaded_for: Duration,
     pub idle_for: Duration,
     /// What it says of itself, as soon as it gets to it.
@@ -225,8 +218,15 @@ impl ShardState {
         let loaded = self.entities.get(&name).map(|entry| {
             let (tell, look) = oneshot::channel();
             drop(entry.actor.cast(EntityMessage::Look(tell)));
+            let waiting = entry.depth.load(Ordering::Relaxed);
+            let counts = self.place.observer().kind(kind).map(|seen| &seen.counts);
+            let told = |(slot, age): (usize, Duration)| WaitingReport {
+                command: counts.map_or("", |counts| counts.name(slot)).to_owned(),
+                age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            };
             Loaded {
-                waiting: entry.depth.load(Ordering::Relaxed),
+                waiting,
+                first: entry.queue.first(waiting, WAITING_TOLD_MAX, entry.since).into_iter().map(told).collect(),
                 loaded_for: entry.since.elapsed(),
                 idle_for: entry.last_used.elapsed(),
                 look,

@@ -1,6 +1,7 @@
 //! One shard on the node that owns it: a ractor actor that supervises the shard's loaded entities.
 //!
 //! - `entity`: one loaded entity
+//! - `queue`: what waits in front of an entity
 //! - `look`: what it says of itself and its entities, and what may be done with them from outside
 //! - `effects`: what an entity wants from the rest of the world
 //! - this file: loading on demand, passivation, restarts and quarantine, handing the shard over
@@ -8,6 +9,7 @@
 mod effects;
 mod entity;
 mod look;
+mod queue;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::Failure;
 use crate::handle::Router;
+use crate::inspect::commits::ShardSeen;
 use crate::inspect::observe::Observer;
 use crate::instance::EntityType;
 use crate::journal::{Journal, ShardNews};
@@ -32,7 +35,8 @@ use crate::time::Timestamp;
 
 pub(crate) use entity::{Delivery, EFFECT_GRACE};
 use entity::{EntityActor, EntityArguments, EntityMessage};
-pub(crate) use look::{Inspect, Presence, ShardSeen, Waiting};
+pub(crate) use look::{Inspect, Presence, Waiting};
+use queue::Queue;
 
 /// An entity that fails so often within [`FAILURE_WINDOW`] is set aside.
 pub const FAILURES_MAX: usize = 5;
@@ -57,7 +61,7 @@ pub(crate) struct ShardPlace {
     /// The last durable row; 0 until the shard has been claimed.
     pub durable_seq: Arc<AtomicU64>,
     /// For whoever looks.
-    pub seen: ShardSeen,
+    pub seen: Arc<ShardSeen>,
 }
 
 /// What a shard is told.
@@ -91,7 +95,7 @@ impl ShardPlace {
             clock: AtomicI64::new(0),
             retired: AtomicBool::new(false),
             durable_seq: Arc::default(),
-            seen: ShardSeen::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -129,7 +133,6 @@ impl ShardPlace {
 
     /// An entity came into the memory, or left it.
     fn loaded(&self, kind: Kind, change: i64) {
-        metrics::loaded(kind.service, change);
         self.seen.loaded.fetch_add(change, Ordering::Relaxed);
         if let Some(seen) = self.observer().kind(kind) {
             seen.loaded.fetch_add(change, Ordering::Relaxed);
@@ -160,6 +163,7 @@ struct Entry {
     depth: Arc<AtomicU32>,
     since: Instant,
     last_used: Instant,
+    queue: Queue,
     /// Being passivated: what came in the meantime.
     stopping: Option<Vec<Box<Delivery>>>,
 }
@@ -280,7 +284,7 @@ impl ShardState {
             Some(waiting) => waiting.push(delivery),
             None => entry.send(delivery),
         }
-        self.place.seen.commands.fetch_add(1, Ordering::Relaxed);
+        self.place.seen.commands.add(1);
     }
 
     async fn wake(&mut self, myself: &ActorRef<ShardMessage>, entity_type: Arc<dyn EntityType>, key: Key) {
@@ -316,7 +320,8 @@ impl ShardState {
             self.by_id.insert(actor.get_id(), name.clone());
             let entity_type = Arc::clone(entity_type);
             let now = Instant::now();
-            let entry = Entry { actor, entity_type, depth, since: now, last_used: now, stopping: None };
+            let queue = Queue::default();
+            let entry = Entry { actor, entity_type, depth, since: now, last_used: now, queue, stopping: None };
             self.entities.insert(name.clone(), entry);
         }
         self.entities.get_mut(name)
@@ -340,9 +345,6 @@ impl ShardState {
         let Some(entry) = self.entities.remove(&name) else { return };
         let label = format!("{}/{}", name.0, name.1);
         metrics::restarted(name.0);
-        if let Some(seen) = self.place.observer().kind(name.0) {
-            seen.restarted.fetch_add(1, Ordering::Relaxed);
-        }
         let failures = self.failures.entry(name.clone()).or_default();
         failures.push_back(Instant::now());
         while failures.front().is_some_and(|at| at.elapsed() > FAILURE_WINDOW) {
@@ -447,8 +449,9 @@ impl ShardState {
 }
 
 impl Entry {
-    fn send(&self, delivery: Box<Delivery>) {
-        self.depth.fetch_add(1, Ordering::Relaxed);
+    fn send(&mut self, delivery: Box<Delivery>) {
+        let waiting = self.depth.fetch_add(1, Ordering::Relaxed);
+        self.queue.sent(waiting, delivery.reply.slot(), self.since);
         if let Err(error) = self.actor.cast(EntityMessage::Command(delivery)) {
             // The message is dropped with the error, and its reply says so.
             tracing::debug!(%error, "an entity stopped while it was asked");

@@ -67,13 +67,14 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     let webhooks = webhooks::routes(cluster.clone(), settings.webhooks);
     let analytics = analytics::routes(cluster.clone());
     let inspect = inspect::routes(cluster.clone());
-    let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster);
+    let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster.clone());
     let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks).merge(inspect).merge(console);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(guard.clone(), guard::guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await
         .map_err(|cause| GatewayError::Bind { address: settings.listen, cause })?;
     guard.listens(server.local_address());
+    cluster.tell_admin(server.local_address());
     tracing::info!(listen = %server.local_address(), "admin listens");
     Ok(Admin { server })
 }

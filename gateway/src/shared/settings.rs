@@ -54,6 +54,16 @@ pub struct RedisSettings {
 }
 
 impl RedisSettings {
+    /// Where the servers are, without secrets.
+    pub fn location(&self) -> String {
+        let host = |url: &Secret| {
+            let rest = url.expose().split_once("://").map_or(url.expose(), |(_, rest)| rest);
+            let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            rest.split(['/', '?']).next().unwrap_or_default().to_owned()
+        };
+        self.urls.iter().map(host).collect::<Vec<_>>().join(", ")
+    }
+
     /// The defaults with these servers.
     pub fn new(urls: impl IntoIterator<Item = String>) -> Self {
         Self {

@@ -70,13 +70,92 @@ fn nodes_shards_types_and_the_tree_are_of_the_whole_cluster() {
         let region = regions.iter().find(|region| region["name"] == "region order").expect("a region");
         assert_eq!(region["children"].as_array().unwrap().len(), items(&shards).len());
 
+        for (name, least) in [("gateway 127.0.0.1:", 0), ("journals", 1), ("consumers", 1)] {
+            let branch = regions.iter().find(|branch| branch["name"].as_str().unwrap().starts_with(name));
+            let branch = branch.unwrap_or_else(|| panic!("{name} is not in {tree}"));
+            assert!(branch["children"].as_array().unwrap().len() >= least, "{branch}");
+        }
+
         let moves = get(&admin, "/moves").await;
-        assert!(items(&moves).iter().any(|one| one["what"] == "opened" && one["node"].as_str().is_some()), "{moves}");
+        let came = |one: &&Value| one["what"] == "opened" && one["cause"] == "join" && one["node"].as_str().is_some();
+        assert!(items(&moves).iter().any(|one| came(&one)), "{moves}");
+        assert!(node["admin"].as_str().is_some_and(|admin| admin.starts_with("127.0.0.1:")), "{node}");
         eventually("a point is taken", async || {
             let points = get(&admin, "/points").await;
             (!items(&points)[0]["points"].as_array()?.is_empty()).then_some(())
         })
         .await;
+    });
+}
+
+#[test]
+fn what_works_behind_the_shards_is_shown() {
+    on_shop(async |shop| {
+        let admin = shop.admin().await;
+        ordered(shop).await;
+        eventually("what was committed is counted and published", async || {
+            let shards = get(&admin, "/shards?service=order").await;
+            let busy = items(&shards).iter().find(|shard| shard["commits"]["commits"].as_u64() > Some(0))?;
+            let took = busy["commits"]["p99_us"].as_u64() >= busy["commits"]["p50_us"].as_u64();
+            assert!(took && busy["hot"].is_boolean(), "{busy}");
+            let published =
+                items(&shards).iter().all(|shard| shard["unpublished"] == 0 && shard["unpublished_ms"] == 0);
+            published.then_some(())
+        })
+        .await;
+        let all = get(&admin, "/infrastructure").await;
+        let own = &items(&all)[0];
+        assert_eq!(&own["node"], &items(&get(&admin, "/nodes").await)[0]["node"]);
+        let writers = own["writers"].as_array().unwrap();
+        assert!(writers.iter().any(|writer| writer["commits"]["commits"].as_u64() > Some(0)), "{own}");
+        assert!(writers.iter().all(|writer| writer["queue_max"].as_u64() > Some(0)), "{own}");
+        let store = &own["stores"][0];
+        assert!(store["up"] == true && store["incarnations"]["order"].as_u64() >= Some(1), "{store}");
+        let order = own["publishers"].as_array().unwrap().iter().find(|one| one["service"] == "order");
+        assert!(
+            order.is_some_and(|order| order["published"].as_u64() > Some(0) && order["trouble"].is_null()),
+            "{own}"
+        );
+        let groups = own["consumers"].as_array().unwrap();
+        assert!(
+            groups.iter().any(|one| one["group"] == "nakku-analytics" && one["consumed"].as_u64() > Some(0)),
+            "{own}"
+        );
+        assert!(own["others"].as_array().unwrap().iter().any(|one| one["name"] == "cluster database"), "{own}");
+        let watched = ask(&admin, Method::GET, "/watch?view=none", None).await.expect(422);
+        assert!(watched.body["detail"].as_str().unwrap().contains("infrastructure"), "{}", watched.body);
+    });
+}
+
+#[test]
+fn the_path_of_a_request_is_found_by_its_trace() {
+    on_shop(async |shop| {
+        let admin = shop.admin().await;
+        let (_, order) = ordered(shop).await;
+        let history = get(&admin, &format!("/entities/order.order/{order}/history")).await;
+        let trace = history["events"][0]["trace"].as_str().expect("an order has a trace").to_owned();
+        let path = eventually("its effects are known", async || {
+            let path = get(&admin, &format!("/traces/{}", trace.to_uppercase())).await;
+            let whats: Vec<_> = items(&path).iter().map(|hop| hop["what"].as_str().unwrap().to_owned()).collect();
+            ["ask", "decide", "commit", "effect", "provider"]
+                .iter()
+                .all(|what| whats.iter().any(|one| one == what))
+                .then_some(path)
+        })
+        .await;
+        let first = &items(&path)[0];
+        assert_eq!((&first["what"], &first["name"]), (&json!("request"), &json!("POST /api/v1/orders")), "{path}");
+        assert_eq!((&first["depth"], &first["details"]["status"]), (&json!(0), &json!("201")), "{path}");
+        assert_eq!((&items(&path)[1]["depth"], &path["silent"]), (&json!(1), &json!([])), "{path}");
+        let decided = items(&path).iter().find(|hop| hop["details"]["command"] == "place").expect("it was placed");
+        assert_eq!(
+            (&decided["details"]["outcome"], &decided["name"]),
+            (&json!("accepted"), &json!(format!("order.order/{order}")))
+        );
+
+        ask(&admin, Method::GET, "/traces/xyz", None).await.expect(422).problem("invalid_value");
+        let unknown = format!("/traces/{:032x}", 7);
+        ask(&admin, Method::GET, &unknown, None).await.expect(404).problem("not_found");
     });
 }
 
@@ -106,6 +185,7 @@ fn an_entity_is_shown_with_its_history_and_its_past() {
 
         let first = get(&admin, &format!("{path}?version=1")).await;
         assert_eq!((&first["presence"], &first["version"]), (&json!("past"), &json!(1)));
+        assert!(first["state_bytes"].as_u64() > Some(100), "{first}");
         ask(&admin, Method::GET, &format!("{path}?version=9999"), None).await.expect(404).problem("not_found");
     });
 }

@@ -136,6 +136,10 @@ pub fn entity_text(entity: &EntityReport, page: &Page) -> String {
         lines.push(format!("masked: {} (--reveal REASON shows them)", entity.masked.join(", ")));
     }
     let mut parts = vec![lines.join("\n")];
+    if !entity.waiting_commands.is_empty() {
+        let rows = entity.waiting_commands.iter().map(|one| vec![one.command.clone(), units::age(one.age_ms)]);
+        parts.push(show::table(page.width, &[Text("waiting"), Number("for")], rows));
+    }
     if !entity.recent.is_empty() {
         let rows = entity.recent.iter().map(|recent| {
             let ago = units::ago(recent.at_ms, page.now);

@@ -3,7 +3,8 @@
 //! - [`watch`]: one look or one every few seconds, as text or JSON
 //! - [`nodes`], [`shards`], [`types`], [`tree`]: what there is, where, and how it does
 //! - [`entity`]: one entity, now or as of a version, and its history
-//! - [`tail`]: commands as they are answered
+//! - [`tail`]: commands as they are answered; [`trace`]: the path of one request
+//! - [`infrastructure`]: what works behind the shards
 //! - [`act`]: whatever changes something, always for a reason
 //! - [`completion`]: what a shell completes, names of the live cluster among it
 //! - [`kind`]: kinds by shorter names
@@ -13,10 +14,12 @@ pub mod act;
 mod address;
 pub mod completion;
 pub mod entity;
+pub mod infrastructure;
 mod kind;
 pub mod nodes;
 pub mod shards;
 pub mod tail;
+pub mod trace;
 pub mod tree;
 pub mod types;
 mod watch;
@@ -51,6 +54,11 @@ pub enum Inspect {
     History(entity::History),
     /// Print commands as they are answered, anywhere in the cluster
     Tail(tail::Tail),
+    /// Print the path of one request over all its hops, with times
+    Trace(trace::Trace),
+    /// List what works behind the shards: journal writers, servers, publishers, consumers
+    #[command(alias = "infra")]
+    Infrastructure(infrastructure::Infrastructure),
     /// Put a shard on a node, where it stays until it is unpinned
     Move(act::Move),
     /// Give a shard that was moved back to placement
@@ -99,6 +107,8 @@ pub async fn run(command: &Inspect) -> Done {
         Inspect::Entity(arguments) => entity::entity(arguments).await,
         Inspect::History(arguments) => entity::history(arguments).await,
         Inspect::Tail(arguments) => tail::tail(arguments).await,
+        Inspect::Trace(arguments) => trace::trace(arguments).await,
+        Inspect::Infrastructure(arguments) => infrastructure::infrastructure(arguments).await,
         Inspect::Move(arguments) => act::move_shard(arguments).await,
         Inspect::Unpin(arguments) => act::unpin(arguments).await,
         Inspect::Drain(one) => act::drain(one).await,

@@ -65,7 +65,7 @@ pub fn text(nodes: &[NodeReport], links: bool, page: &Page) -> String {
             node.in_flight.to_string(),
             format!("{:.0}%", node.cpu_percent),
             units::bytes(units::figure(node.memory_bytes)),
-            format!("{:+}ms", node.now_at_ms - clock),
+            format!("{:+}ms", node.clock_offset_ms - clock),
             link_state(node),
         ]
     });
@@ -152,7 +152,7 @@ fn trouble(nodes: &[NodeReport], view: u64) -> Vec<String> {
 
 /// The middle of all clocks: one that is wrong stands out then, and not the others.
 fn middle_clock(nodes: &[NodeReport]) -> i64 {
-    let mut clocks: Vec<i64> = nodes.iter().map(|node| node.now_at_ms).collect();
+    let mut clocks: Vec<i64> = nodes.iter().map(|node| node.clock_offset_ms).collect();
     clocks.sort_unstable();
     clocks.get(clocks.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }

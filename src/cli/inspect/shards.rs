@@ -91,6 +91,7 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
                 && *of == service
                 && one.node == moved.node
                 && one.report.what == moved.report.what
+                && cause(&one.report) == cause(&moved.report)
                 && one.report.view_version == moved.report.view_version
         });
         match same {
@@ -110,6 +111,7 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
                 && *of == which
                 && one.node == moved.node
                 && one.report.what == moved.report.what
+                && cause(&one.report) == cause(&moved.report)
                 && one.report.view_version == moved.report.view_version
         });
         match same {
@@ -126,6 +128,7 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
         Text("when"),
         Text("node"),
         Text("what"),
+        Text("because of"),
         Number("view"),
         Text("service"),
         Number("shards"),
@@ -137,6 +140,7 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
             units::ago(moved.report.at_ms, page.now),
             moved.node.clone(),
             moved.report.what.clone(),
+            cause(&moved.report),
             moved.report.view_version.to_string(),
             if services.len() > NAMES_MAX { format!("{} services", services.len()) } else { services.join(", ") },
             count.to_string(),
@@ -145,6 +149,15 @@ pub fn moves_text(moves: &[Moved], each: bool, page: &Page) -> String {
         ]
     });
     show::table(page.width, &columns, rows)
+}
+
+/// `death, from node-3@1`: why, and who had it or has it.
+fn cause(report: &MoveReport) -> String {
+    let way = if report.what == "opened" { "from" } else { "to" };
+    match &report.other {
+        Some(other) => format!("{}, {way} {other}", report.cause),
+        None => report.cause.clone(),
+    }
 }
 
 fn each_shard(shards: &[ShardReport], page: &Page) -> String {
@@ -156,7 +169,12 @@ fn each_shard(shards: &[ShardReport], page: &Page) -> String {
         Number("loaded"),
         Number("commands"),
         Number("a second"),
-        Text("pinned"),
+        Number("commits/s"),
+        Number("batch"),
+        Number("p50"),
+        Number("p99"),
+        Number("behind"),
+        Text("marks"),
     ];
     let rows = shards.iter().map(|shard| {
         vec![
@@ -167,10 +185,33 @@ fn each_shard(shards: &[ShardReport], page: &Page) -> String {
             shard.loaded.to_string(),
             shard.commands.to_string(),
             units::rate(shard.commands_per_s),
-            if shard.pinned { "yes" } else { "" }.to_owned(),
+            units::rate(shard.commits.commits_per_s),
+            units::rate(shard.commits.commands_each),
+            micros(shard.commits.p50_us),
+            micros(shard.commits.p99_us),
+            behind(shard),
+            marks(shard),
         ]
     });
     show::table(page.width, &columns, rows)
+}
+
+/// Nothing where nothing was committed.
+fn micros(us: u64) -> String {
+    if us == 0 { String::new() } else { units::micros(us) }
+}
+
+/// What is not published yet, and since when.
+fn behind(shard: &ShardReport) -> String {
+    match shard.unpublished {
+        0 => String::new(),
+        rows => format!("{rows} for {}", units::age(shard.unpublished_ms)),
+    }
+}
+
+fn marks(shard: &ShardReport) -> String {
+    let marks = [(shard.hot, "hot"), (shard.pinned, "pinned")];
+    marks.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
 
 fn grouped_shards(shards: &[ShardReport], page: &Page) -> String {
@@ -186,13 +227,17 @@ fn grouped_shards(shards: &[ShardReport], page: &Page) -> String {
         Number("loaded"),
         Number("commands"),
         Number("a second"),
-        Text("hottest"),
+        Number("commits/s"),
+        Number("slowest p99"),
+        Number("behind"),
+        Text("busiest"),
+        Text("hot"),
         Text("pinned"),
     ];
     let rows = groups.into_iter().map(|((service, node), shards)| {
         let rates = || shards.iter().map(|shard| shard.commands_per_s);
-        let hottest = shards.iter().max_by(|one, other| one.commands_per_s.total_cmp(&other.commands_per_s));
-        let hottest = hottest.filter(|shard| shard.commands_per_s > 0.0);
+        let busiest = shards.iter().max_by(|one, other| one.commands_per_s.total_cmp(&other.commands_per_s));
+        let busiest = busiest.filter(|shard| shard.commands_per_s > 0.0);
         vec![
             service.to_owned(),
             node.to_owned(),
@@ -201,7 +246,11 @@ fn grouped_shards(shards: &[ShardReport], page: &Page) -> String {
             shards.iter().map(|shard| u64::from(shard.loaded)).sum::<u64>().to_string(),
             shards.iter().map(|shard| shard.commands).sum::<u64>().to_string(),
             units::rate(rates().sum()),
-            hottest.map_or_else(String::new, |one| format!("{} ({}/s)", one.number, units::rate(one.commands_per_s))),
+            units::rate(shards.iter().map(|shard| shard.commits.commits_per_s).sum()),
+            micros(shards.iter().map(|shard| shard.commits.p99_us).max().unwrap_or_default()),
+            shards.iter().map(|shard| shard.unpublished).sum::<u64>().to_string(),
+            busiest.map_or_else(String::new, |one| format!("{} ({}/s)", one.number, units::rate(one.commands_per_s))),
+            units::ranges(shards.iter().filter(|shard| shard.hot).map(|shard| shard.number)),
             units::ranges(shards.iter().filter(|shard| shard.pinned).map(|shard| shard.number)),
         ]
     });

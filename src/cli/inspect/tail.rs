@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::events::{Event, Events};
 use super::watch::Silent;
-use super::{Look, address, completion, kind, units};
+use super::{Look, address, completion, kind, trace, units};
 use crate::cli::client::{Client, Listener};
 use crate::cli::outcome::{Done, Wrong};
 use crate::cli::show;
@@ -92,10 +92,7 @@ pub fn line(told: &Told) -> String {
 async fn follow(arguments: &Tail) -> Done {
     let kind = arguments.kind.as_deref().map(kind::named).transpose()?;
     let key = arguments.key.as_deref().map(Key::new).transpose().map_err(|error| Wrong::Usage(error.to_string()))?;
-    let trace = arguments.trace.as_ref().map(|trace| trace.to_ascii_lowercase());
-    if trace.as_ref().is_some_and(|id| id.len() != 32 || !id.bytes().all(|digit| digit.is_ascii_hexdigit())) {
-        return Err(Wrong::Usage("a trace has an id of 32 hexadecimal digits".into()));
-    }
+    let trace = arguments.trace.as_deref().map(trace::id).transpose()?;
     let until = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut tries = None;
     loop {

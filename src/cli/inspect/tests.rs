@@ -2,16 +2,20 @@
 
 use clap::Parser;
 use nakku_cluster::Timestamp;
+use nakku_cluster::inspect::infrastructure::{
+    ConsumerReport, InfrastructureReport, PublisherReport, StoreReport, WriterReport,
+};
+use nakku_cluster::inspect::path::{HopReport, PathReport};
 use nakku_cluster::inspect::report::{
-    Branch, Change, CommandReport, EffectReport, EntityReport, EventReport, HistoryReport, LinkReport, MoveReport,
-    NodeReport, RecentReport, ShardReport, TailEntry, TopEntry, TypeReport,
+    Branch, Change, CommandReport, CommitReport, EffectReport, EntityReport, EventReport, HistoryReport, LinkReport,
+    MoveReport, NodeReport, RecentReport, ShardReport, TailEntry, TopEntry, TypeReport, WaitingReport,
 };
 use nakku_cluster::status::{ClusterStatus, Dependency, NodeStatus, ServiceStatus};
 use serde_json::{Value, json};
 
 use super::types::By;
 use super::watch::{Page, Silent};
-use super::{entity, nodes, shards, tail, tree, types, watch};
+use super::{entity, infrastructure, nodes, shards, tail, trace, tree, types, watch};
 use crate::cli::arguments::Arguments;
 
 /// 2026-11-22 23:53:50.123 UTC.
@@ -28,8 +32,8 @@ fn assert_shown(text: &str, wanted: &str) {
 
 #[test]
 fn nodes_are_a_line_each_and_trouble_stands_below() {
-    let quiet = node("node-1@1", NOW);
-    let mut troubled = NodeReport { cpu_percent: 187.6, loaded: 70_000, ..node("node-2@3", NOW + 412) };
+    let quiet = node("node-1@1", 3);
+    let mut troubled = NodeReport { cpu_percent: 187.6, loaded: 70_000, ..node("node-2@3", 415) };
     troubled.lease_valid = false;
     troubled.links[0].connected = false;
     troubled.status.view_version = 6;
@@ -84,6 +88,16 @@ fn shards_are_told_in_ranges_unless_each_is_wanted() {
         commands: 40,
         commands_per_s: rate,
         pinned: number == 5,
+        hot: number == 5,
+        commits: CommitReport {
+            commits_per_s: rate / 2.0,
+            commands_each: 4.0,
+            p50_us: 900,
+            p99_us: 4_200,
+            ..Default::default()
+        },
+        unpublished: u64::from(number / 5),
+        unpublished_ms: 340,
     };
     let mut all: Vec<_> = (0..5).map(|number| shard(number, "node-1@1", 0.25)).collect();
     all.push(shard(5, "node-2@1", 12.5));
@@ -91,19 +105,19 @@ fn shards_are_told_in_ranges_unless_each_is_wanted() {
     assert_shown(
         &shards::shards_text(&all, false, &PAGE),
         "
-  service   node       shards   which   loaded   commands   a second   hottest      pinned
-────────────────────────────────────────────────────────────────────────────────────────────
-  order     node-1@1        5   0-4         15        200        1.2   4 (0.2/s)
-  order     node-2@1        2   5, 7         6         80       12.5   5 (12.5/s)   5
+  service   node       shards   which   loaded   commands   a second   commits/s   slowest p99   behind   busiest      hot   pinned
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  order     node-1@1        5   0-4         15        200        1.2         0.6         4.2ms        0   4 (0.2/s)
+  order     node-2@1        2   5, 7         6         80       12.5         6.2         4.2ms        2   5 (12.5/s)   5     5
 ",
     );
     assert_shown(
         &shards::shards_text(&all[5..], true, &PAGE),
         "
-  shard     node       epoch   last row   loaded   commands   a second   pinned
-─────────────────────────────────────────────────────────────────────────────────
-  order/5   node-2@1       7       1205        3         40       12.5   yes
-  order/7   node-2@1       7       1207        3         40          0
+  shard     node       epoch   last row   loaded   commands   a second   commits/s   batch     p50     p99        behind   marks
+─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  order/5   node-2@1       7       1205        3         40       12.5         6.2     4.0   900µs   4.2ms   1 for 340ms   hot, pinned
+  order/7   node-2@1       7       1207        3         40          0           0     4.0   900µs   4.2ms   1 for 340ms
 ",
     );
 }
@@ -112,7 +126,15 @@ fn shards_are_told_in_ranges_unless_each_is_wanted() {
 fn moves_of_one_view_are_told_together() {
     let moved = |shard: &str, what: &str, view_version, ms_ago: i64, took_ms| shards::Moved {
         node: "node-1@1".into(),
-        report: MoveReport { shard: shard.into(), what: what.into(), view_version, at_ms: NOW - ms_ago, took_ms },
+        report: MoveReport {
+            shard: shard.into(),
+            what: what.into(),
+            cause: if what == "opened" { "death" } else { "pin" }.into(),
+            other: Some("node-2@1".into()),
+            view_version,
+            at_ms: NOW - ms_ago,
+            took_ms,
+        },
     };
     let moves = [
         moved("order/3", "released", 9, 4_000, 31),
@@ -126,11 +148,11 @@ fn moves_of_one_view_are_told_together() {
     assert_shown(
         &shards::moves_text(&moves, false, &PAGE),
         "
-  when        node       what       view   service      shards   which   took at most
-───────────────────────────────────────────────────────────────────────────────────────
-  4s ago      node-1@1   released      9   order             1   3               31ms
-  1m00s ago   node-1@1   opened        8   cart              3   0-2            420ms
-  1m02s ago   node-1@1   opened        7   3 services        3   0               20ms
+  when        node       what       because of             view   service      shards   which   took at most
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  4s ago      node-1@1   released   pin, to node-2@1          9   order             1   3               31ms
+  1m00s ago   node-1@1   opened     death, from node-2@1      8   cart              3   0-2            420ms
+  1m02s ago   node-1@1   opened     death, from node-2@1      7   3 services        3   0               20ms
 ",
     );
     assert_eq!(shards::moves_text(&moves, true, &PAGE).lines().count(), 2 + moves.len());
@@ -234,6 +256,7 @@ fn an_entity_shows_where_it_lives_and_what_it_waits_for() {
         loaded_s: Some(192),
         idle_ms: Some(12_000),
         waiting: 1,
+        waiting_commands: vec![WaitingReport { command: "cancel".into(), age_ms: 340 }],
         state_bytes: 2150,
         recent: vec![RecentReport {
             command: "place".into(),
@@ -260,6 +283,10 @@ loaded on node-1@1, shard order/3, in memory for 3m12s, asked 12s ago
 version 7 (6 durable), last journal row 1234, head 2.1 KiB, 1 commands waiting
 wakes in 1m00s, at 2026-11-22 23:54:50.123 UTC
 masked: address (--reveal REASON shows them)
+
+  waiting     for
+───────────────────
+  cancel    340ms
 
   last commands   outcome       when   decided in
 ───────────────────────────────────────────────────
@@ -340,6 +367,141 @@ fn a_command_is_a_line() {
 }
 
 #[test]
+fn a_path_is_a_line_for_each_hop_below_what_led_to_it() {
+    let hop = |span: &str, parent: &str, what: &str, name: &str, after_us: i64, took_us, known: &[(&str, &str)]| {
+        let details = known.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
+        let (span, parent, what, name) = (span.into(), parent.into(), what.into(), name.into());
+        let hop = HopReport { span, parent, what, name, began_at_us: NOW * 1000 + after_us, took_us, details };
+        (if after_us > 400 { "node-2@1" } else { "node-1@1" }.to_owned(), hop)
+    };
+    let order = "order.order/u-1.o-2";
+    let path = PathReport::of(
+        "0f3a4a9d23c39cc2eec28717cb6cb619".into(),
+        vec![
+            hop("a", "", "request", "POST /api/v1/orders", 0, 18_240, &[("status", "201")]),
+            hop("b", "a", "ask", order, 310, 17_600, &[("outcome", "accepted"), ("node", "node-2")]),
+            hop("c", "b", "link", "from node-1", 650, 16_900, &[("kind", "order.order")]),
+            hop(
+                "d",
+                "c",
+                "decide",
+                order,
+                800,
+                42,
+                &[("command", "place"), ("outcome", "accepted"), ("events", "1"), ("queued_us", "120")],
+            ),
+            hop(
+                "z",
+                "lost",
+                "commit",
+                order,
+                900,
+                2_100,
+                &[("outcome", "committed"), ("lane", "0"), ("commands", "4")],
+            ),
+        ],
+        0,
+    );
+    assert_shown(
+        &trace::text(&path, &PAGE),
+        "
+trace 0f3a4a9d23c39cc2eec28717cb6cb619: 5 hops on node-1@1, node-2@1, 18.2ms from the first to the end of the last
+began at 2026-11-22 23:53:50.123 UTC (0ms ago)
+
+  after     took   node     hop
+──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    0µs   18.2ms   node-1   request POST /api/v1/orders: 201
+  310µs   17.6ms   node-1     ask order.order/u-1.o-2: accepted, on node-2
+  650µs   16.9ms   node-2       link from node-1: kind order.order
+  800µs     42µs   node-2         decide order.order/u-1.o-2: accepted, place, 1 events, queued 120µs
+  900µs    2.1ms   node-2   * commit order.order/u-1.o-2: committed, 4 commands, lane 0
+
+* what led to it was not kept, or is on a node that does not answer
+",
+    );
+    assert!(trace::id("0F3A4A9D23C39CC2EEC28717CB6CB619").is_ok() && trace::id("0f3a").is_err());
+}
+
+#[test]
+fn infrastructure_is_a_table_for_each_part_and_trouble_stands_below() {
+    let server = |name: &str, up: bool, location: &str| Dependency {
+        name: name.into(),
+        location: location.into(),
+        up,
+        latency_us: 183,
+        error: (!up).then(|| "connection refused".into()),
+    };
+    let node = InfrastructureReport {
+        node: "node-1@1".into(),
+        writers: vec![WriterReport {
+            location: "mysql://127.0.0.1:3306".into(),
+            queue: 3,
+            queue_max: 8192,
+            under_way_ms: Some(2_300),
+            commits: CommitReport {
+                commits: 40,
+                commits_per_s: 12.5,
+                commands_each: 4.2,
+                rows_each: 6.0,
+                p50_us: 900,
+                p99_us: 21_000,
+            },
+            failures: [("repeat".to_owned(), 2)].into(),
+            last_failure: Some("a deadlock".into()),
+            last_failure_at_ms: Some(NOW - 12_000),
+            ..WriterReport::default()
+        }],
+        stores: vec![StoreReport {
+            server: server("database default-1", true, "mysql://127.0.0.1:3306"),
+            incarnations: [("order".to_owned(), 1), ("user".to_owned(), 2)].into(),
+            refused: vec!["user".into()],
+        }],
+        publishers: vec![PublisherReport {
+            service: "order".into(),
+            unpublished: 12,
+            unpublished_ms: 3_400,
+            published: 400,
+            failures: 1,
+            trouble: Some("the broker is away".into()),
+        }],
+        consumers: vec![ConsumerReport {
+            group: "nakku-analytics".into(),
+            consumed: 390,
+            lag: 12,
+            ..Default::default()
+        }],
+        others: vec![server("redis", false, "127.0.0.1:6379")],
+    };
+    assert_shown(
+        &infrastructure::text(&[node], &PAGE),
+        "
+  journal writer           node       lane       queue   transactions a second   commands each   rows each     p50      p99   failed
+──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  mysql://127.0.0.1:3306   node-1@1      0   3 of 8192                    12.5             4.2         6.0   900µs   21.0ms        2
+
+  server               node       state   last use   location                 incarnation
+────────────────────────────────────────────────────────────────────────────────────────────
+  database default-1   node-1@1   up         183µs   mysql://127.0.0.1:3306   1, 2
+  redis                node-1@1   down       183µs   127.0.0.1:6379
+
+  publisher   node       rows behind   for   published   failed rounds
+────────────────────────────────────────────────────────────────────────
+  order       node-1@1            12    3s         400               1
+
+  consumer          node       behind   consumed   dead letters   gaps   stuck
+────────────────────────────────────────────────────────────────────────────────
+  nakku-analytics   node-1@1       12        390              0      0       0
+
+node-1@1: writer 0 of mysql://127.0.0.1:3306 has had a transaction under way for 2s
+node-1@1: writer 0 of mysql://127.0.0.1:3306 failed last 12s ago: a deadlock (repeat 2)
+node-1@1: database default-1 is an older copy of user, which is not served
+node-1@1: redis can't be used: connection refused
+node-1@1: events of order wait: the broker is away
+",
+    );
+}
+
+#[test]
 fn acts_need_a_reason_and_a_target() {
     for line in [
         "nakku move order 3 node-1",
@@ -368,7 +530,7 @@ fn acts_need_a_reason_and_a_target() {
     }
 }
 
-fn node(name: &str, now_at_ms: i64) -> NodeReport {
+fn node(name: &str, clock_offset_ms: i64) -> NodeReport {
     let (plain, generation) = name.split_once('@').expect("a name and a generation");
     let own = NodeStatus {
         name: plain.into(),
@@ -389,7 +551,9 @@ fn node(name: &str, now_at_ms: i64) -> NodeReport {
         node: name.into(),
         version: "0.1.0".into(),
         uptime_s: 192,
-        now_at_ms,
+        now_at_ms: NOW,
+        clock_offset_ms,
+        admin: Some("127.0.0.1:7947".into()),
         lease_valid: true,
         ready: true,
         cpu_percent: 12.3,

@@ -53,7 +53,9 @@ pub fn facts(looked: &Looked, now_at_ms: i64) -> Vec<Vec<(String, Tone)>> {
     second.push(plain(format!("journal row {}", report.seq)));
     second.push(plain(format!("state {}", units::bytes(units::figure(report.state_bytes)))));
     let tone = if report.waiting > 0 { Tone::Warning } else { Tone::Plain };
-    second.push((format!("{} waiting", report.waiting), tone));
+    let oldest = report.waiting_commands.first();
+    let oldest = oldest.map(|one| format!(" ({} for {})", one.command, units::age(one.age_ms))).unwrap_or_default();
+    second.push((format!("{} waiting{oldest}", report.waiting), tone));
     if !report.effects.is_empty() {
         second.push((format!("{} outstanding", report.effects.len()), Tone::Warning));
     }

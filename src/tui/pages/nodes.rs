@@ -44,7 +44,7 @@ pub fn table(listed: &Listed<NodeReport>) -> Table {
         let owners = newest.into_iter().flat_map(|status| &status.services);
         owners.filter_map(|service| service.owners.get(name)).map(|count| u64::from(*count)).sum()
     };
-    let middle = middle(listed.items.iter().map(|report| report.now_at_ms).collect());
+    let middle = middle(listed.items.iter().map(|report| report.clock_offset_ms).collect());
     let mut rows: Vec<Row> = listed
         .items
         .iter()
@@ -82,7 +82,7 @@ fn answered(report: &NodeReport, known: Option<&NodeStatus>, middle: i64) -> Vec
     let state = known.map_or("unlisted", |node| node.state.as_str());
     let connected = report.links.iter().filter(|link| link.connected).count();
     let slowest = report.links.iter().filter_map(|link| link.round_trip_us).max();
-    let off = report.now_at_ms - middle;
+    let off = report.clock_offset_ms - middle;
     let roles = known.map(|node| node.roles.join(",")).unwrap_or_default();
     vec![
         if state == "up" && !report.ready { Cell::text("not ready").tone(Tone::Warning) } else { self::state(state) },

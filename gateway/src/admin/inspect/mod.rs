@@ -5,12 +5,14 @@
 //! - [`entities`]: one entity, and what may be done with it
 //! - [`acts`]: shards and nodes
 //! - [`streams`]: views again and again, commands as they are answered
+//! - [`traces`]: the path of one request
 //! - [`reason`]: why somebody does something, for the log
 
 mod acts;
 mod entities;
 pub(crate) mod reason;
 mod streams;
+mod traces;
 mod views;
 
 use axum::Router;
@@ -29,6 +31,8 @@ pub(crate) fn routes(cluster: Cluster) -> Router {
         .route("/admin/v1/top", get(views::top))
         .route("/admin/v1/tree", get(views::tree))
         .route("/admin/v1/points", get(views::points))
+        .route("/admin/v1/infrastructure", get(views::infrastructure))
+        .route("/admin/v1/traces/{trace}", get(traces::show))
         .route("/admin/v1/watch", get(streams::watch))
         .route("/admin/v1/tail", get(streams::tail))
         .route("/admin/v1/entities/passivate", post(entities::passivate_matching))

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::views::{Narrowed, View, with_node};
+use super::views::{Narrowed, OfNode, View};
 use crate::extract::Query;
 use crate::problem::{Code, Problem};
 
@@ -110,8 +110,7 @@ async fn follow(
                 queue.send(Event::default().event("missed").data(missed.to_string())).await?;
             }
             for command in report.commands {
-                let command = serde_json::to_value(command).unwrap_or_default();
-                let told = with_node(command, &node).to_string();
+                let told = serde_json::to_string(&OfNode::new(&node, command)).unwrap_or_default();
                 queue.send(Event::default().event("command").data(told)).await?;
             }
         }

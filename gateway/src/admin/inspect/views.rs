@@ -1,13 +1,15 @@
 //! Lists over all nodes.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::State;
 use nakku_cluster::Cluster;
+use nakku_cluster::inspect::report::{Point, TopEntry, mark_hot};
 use nakku_cluster::inspect::{Everywhere, Question, Report, TopBy};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::extract::Query;
 use crate::problem::{Code, Problem};
@@ -44,10 +46,11 @@ pub(super) enum View {
     Top,
     Tree,
     Points,
+    Infrastructure,
 }
 
 impl View {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("nodes", Self::Nodes),
         ("shards", Self::Shards),
         ("moves", Self::Moves),
@@ -55,6 +58,7 @@ impl View {
         ("top", Self::Top),
         ("tree", Self::Tree),
         ("points", Self::Points),
+        ("infrastructure", Self::Infrastructure),
     ];
 
     /// # Errors
@@ -79,56 +83,146 @@ impl View {
             Self::Top => Question::Top { by, limit },
             Self::Tree => Question::Tree,
             Self::Points => Question::Points,
+            Self::Infrastructure => Question::Infrastructure,
         };
-        let Everywhere { answers, mut silent } = cluster.inspect_everywhere(&question).await;
-        let mut items: Vec<Value> = Vec::new();
-        for (node, report) in answers {
-            match self.items(&node, report, narrowed) {
+        let everywhere = cluster.inspect_everywhere(&question).await;
+        match self {
+            Self::Nodes => Listed::of(everywhere, narrowed, |_, report| match report {
+                Report::Node(one) => Ok(vec![*one]),
+                other => Err(other),
+            })
+            .json(),
+            Self::Shards => {
+                // Which are hot is told by all shards of a service, wherever they are.
+                let mut listed = Listed::of(everywhere, &Narrowed::default(), |_, report| match report {
+                    Report::Shards(all) => Ok(all),
+                    other => Err(other),
+                });
+                mark_hot(&mut listed.items);
+                listed.items.retain(|shard| narrowed.has_service(&shard.service) && narrowed.has_node(&shard.node));
+                listed.items.sort_by(|one, other| (&one.service, one.number).cmp(&(&other.service, other.number)));
+                listed.json()
+            }
+            Self::Moves => {
+                let mut listed = Listed::of(everywhere, narrowed, |node, report| match report {
+                    Report::Moves(all) => Ok(all.into_iter().map(|report| OfNode::new(node, report)).collect()),
+                    other => Err(other),
+                });
+                listed.items.sort_by_key(|moved| Reverse(moved.report.at_ms));
+                listed.json()
+            }
+            Self::Types => {
+                let mut listed = Listed::of(everywhere, narrowed, |_, report| match report {
+                    Report::Types(all) => Ok(all),
+                    other => Err(other),
+                });
+                listed.items.retain(|one| narrowed.kind.as_ref().is_none_or(|kind| *kind == one.kind));
+                listed.json()
+            }
+            Self::Top => {
+                let mut listed = Listed::of(everywhere, narrowed, |_, report| match report {
+                    Report::Top(all) => Ok(all),
+                    other => Err(other),
+                });
+                listed.by = Some(by);
+                listed.items = greatest(listed.items, limit as usize);
+                listed.json()
+            }
+            Self::Tree => Listed::of(everywhere, narrowed, |_, report| match report {
+                Report::Tree(one) => Ok(vec![one]),
+                other => Err(other),
+            })
+            .json(),
+            Self::Points => Listed::of(everywhere, narrowed, |node, report| match report {
+                Report::Points(points) => Ok(vec![OfNode::new(node, Points { points })]),
+                other => Err(other),
+            })
+            .json(),
+            Self::Infrastructure => Listed::of(everywhere, narrowed, |_, report| match report {
+                Report::Infrastructure(one) => Ok(vec![*one]),
+                other => Err(other),
+            })
+            .json(),
+        }
+    }
+}
+
+/// A list over all nodes.
+#[derive(Debug, Serialize)]
+struct Listed<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<TopBy>,
+    items: Vec<T>,
+    silent: Vec<SilentNode>,
+}
+
+/// A node that did not answer, as every view names it.
+#[derive(Debug, Serialize)]
+pub(super) struct SilentNode {
+    node: String,
+    reason: String,
+}
+
+/// A report and the node that it is of.
+#[derive(Debug, Serialize)]
+pub(super) struct OfNode<T> {
+    node: String,
+    #[serde(flatten)]
+    report: T,
+}
+
+#[derive(Debug, Serialize)]
+struct Points {
+    points: Vec<Point>,
+}
+
+impl<T: Serialize> Listed<T> {
+    /// What the wanted nodes say; what they do not say counts as silence.
+    fn of(everywhere: Everywhere, narrowed: &Narrowed, take: impl Fn(&str, Report) -> Result<Vec<T>, Report>) -> Self {
+        let Everywhere { answers, mut silent } = everywhere;
+        let mut items = Vec::new();
+        for (node, report) in answers.into_iter().filter(|(node, _)| narrowed.has_node(node)) {
+            match take(&node, report) {
                 Ok(of_node) => items.extend(of_node),
-                Err(reason) => silent.push((node, reason)),
+                Err(Report::Refused { reason }) => silent.push((node, reason)),
+                Err(other) => {
+                    let said = format!("it answered something else: {other:?}");
+                    silent.push((node, said.chars().take(200).collect()));
+                }
             }
         }
-        self.sort(&mut items);
-        if matches!(self, Self::Top) {
-            items.truncate(limit as usize);
-            return json!({ "by": by, "items": items, "silent": silent_nodes(&silent) });
-        }
-        json!({ "items": items, "silent": silent_nodes(&silent) })
+        Self { by: None, items, silent: silent_nodes(&silent) }
     }
 
-    fn items(self, node: &str, report: Report, narrowed: &Narrowed) -> Result<Vec<Value>, String> {
-        let of = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
-        let on_node = |node: &str| {
-            let name = node.split('@').next().unwrap_or(node);
-            of(&narrowed.node, node) || of(&narrowed.node, name)
-        };
-        if !on_node(node) {
-            return Ok(Vec::new());
-        }
-        match report {
-            Report::Node(one) => values([one]),
-            Report::Shards(all) => values(all.into_iter().filter(|shard| of(&narrowed.service, &shard.service))),
-            Report::Types(all) => values(all.into_iter().filter(|kind| of(&narrowed.kind, &kind.kind))),
-            Report::Top(all) => values(all),
-            Report::Tree(one) => values([one]),
-            Report::Moves(all) => Ok(values(all)?.into_iter().map(|one| with_node(one, node)).collect()),
-            Report::Points(points) => Ok(vec![json!({ "node": node, "points": points })]),
-            Report::Refused { reason } => Err(reason),
-            other => Err(format!("it answered something else: {other:?}").chars().take(200).collect()),
-        }
+    fn json(&self) -> Value {
+        serde_json::to_value(self).expect("reports have string keys and serialise")
+    }
+}
+
+impl<T> OfNode<T> {
+    pub(super) fn new(node: &str, report: T) -> Self {
+        Self { node: node.to_owned(), report }
+    }
+}
+
+impl Narrowed {
+    fn has_node(&self, node: &str) -> bool {
+        let name = node.split('@').next().unwrap_or(node);
+        self.node.as_ref().is_none_or(|wanted| wanted == node || wanted == name)
     }
 
-    fn sort(self, items: &mut [Value]) {
-        let number = |item: &Value, name: &str| item[name].as_f64().unwrap_or(0.0);
-        match self {
-            Self::Top => items.sort_by(|one, other| number(other, "value").total_cmp(&number(one, "value"))),
-            Self::Moves => items.sort_by(|one, other| number(other, "at_ms").total_cmp(&number(one, "at_ms"))),
-            Self::Shards => items.sort_by_key(|one| {
-                (one["service"].as_str().unwrap_or_default().to_owned(), one["number"].as_u64().unwrap_or(0))
-            }),
-            _ => {}
-        }
+    fn has_service(&self, service: &str) -> bool {
+        self.service.as_ref().is_none_or(|wanted| wanted == service)
     }
+}
+
+/// The greatest first, each entity once: one that has moved lately is told of by two nodes.
+fn greatest(mut entries: Vec<TopEntry>, limit: usize) -> Vec<TopEntry> {
+    entries.sort_by(|one, other| other.value.total_cmp(&one.value));
+    let mut known = HashSet::new();
+    entries.retain(|entry| known.insert(entry.entity.clone()));
+    entries.truncate(limit);
+    entries
 }
 
 pub(super) async fn nodes(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
@@ -159,19 +253,11 @@ pub(super) async fn points(State(cluster): State<Cluster>, Query(narrowed): Quer
     Json(View::Points.look(&cluster, &narrowed).await)
 }
 
+pub(super) async fn infrastructure(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
+    Json(View::Infrastructure.look(&cluster, &narrowed).await)
+}
+
 /// Nodes that did not answer, as every view names them.
-pub(super) fn silent_nodes(silent: &[(String, String)]) -> Vec<BTreeMap<&'static str, &String>> {
-    silent.iter().map(|(node, reason)| BTreeMap::from([("node", node), ("reason", reason)])).collect()
-}
-
-/// A report's members, and the node it is of.
-pub(super) fn with_node(mut value: Value, node: &str) -> Value {
-    if let Value::Object(members) = &mut value {
-        members.insert("node".into(), node.into());
-    }
-    value
-}
-
-fn values<T: Serialize>(all: impl IntoIterator<Item = T>) -> Result<Vec<Value>, String> {
-    all.into_iter().map(|one| serde_json::to_value(one).map_err(|error| error.to_string())).collect()
+pub(super) fn silent_nodes(silent: &[(String, String)]) -> Vec<SilentNode> {
+    silent.iter().map(|(node, reason)| SilentNode { node: node.clone(), reason: reason.clone() }).collect()
 }
