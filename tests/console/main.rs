@@ -20,7 +20,7 @@ use self::dev::Dev;
 /// An account of the demo shop.
 const ADMIN: (&str, &str) = ("admin@nakku.example", "nakku-demo");
 /// Name and what is there once it shows something.
-const VIEWS: [(&str, &str); 11] = [
+const VIEWS: [(&str, &str); 13] = [
     ("overview", ".box .cell"),
     ("nodes", "td [aria-label^='Drain']"),
     ("shards", "td [aria-label^='Move']"),
@@ -28,6 +28,8 @@ const VIEWS: [(&str, &str); 11] = [
     ("top", "tbody tr, .empty"),
     ("entity", "input[name=kind]"),
     ("tail", "tbody tr"),
+    ("trace", "input[name=trace]"),
+    ("infrastructure", "td .badge.good"),
     ("tree", ".branch"),
     ("moves", "tbody tr"),
     ("graphs", "path.line[d^=M]"),
@@ -71,6 +73,7 @@ async fn every_view_shows_a_living_cluster_and_what_is_done_is_seen() {
     browser.press("o").await;
     browser.until("a key opens a view", "document.querySelector('.view.overview .box')").await;
 
+    follow_a_trace(&mut dev, &mut browser).await;
     passivate(&mut dev, &mut browser).await;
     move_shard(&mut browser).await;
     kill(&dev, &mut browser).await;
@@ -110,6 +113,29 @@ async fn give_reason(browser: &mut Browser, choose: &str) {
     let fill = "(() => { const form = document.querySelector('dialog form'); form.elements.reason.value = 'a test of the console';";
     browser.evaluate(&format!("{fill} {choose}; form.requestSubmit(form.querySelector('.strong')); }})()")).await;
     browser.until("it is closed", "!document.querySelector('dialog')").await;
+}
+
+/// From a command to the path of its request.
+async fn follow_a_trace(dev: &mut Dev, browser: &mut Browser) {
+    browser.evaluate("location.hash = '#/tail?kind=order.order'").await;
+    dev.order();
+    let link = "document.querySelector('.view.tail tbody a[href^=\"#/trace/\"]')";
+    browser.until("a command has a trace", link).await;
+    browser.evaluate(&format!("{link}.click()")).await;
+    let shows = |what: &str| format!("document.querySelector('.view.trace tr[data-what={what}]')");
+    for what in ["request", "decide", "commit"] {
+        browser.until(&format!("the path has a {what}"), &shows(what)).await;
+    }
+    for colours in ["light", "dark"] {
+        for (size, width, height) in SIZES {
+            browser.look_like(width, height, colours).await;
+            browser.evaluate("new Promise(requestAnimationFrame)").await;
+            let spills = browser.evaluate("document.documentElement.scrollWidth - innerWidth").await;
+            assert!(spills.as_i64().unwrap_or(0) <= 0, "a path is {spills} px wider than {width}");
+            browser.keep_picture(&picture(&format!("one-trace-{size}-{colours}"))).await;
+        }
+    }
+    browser.look_like(1280, 860, "light").await;
 }
 
 async fn passivate(dev: &mut Dev, browser: &mut Browser) {

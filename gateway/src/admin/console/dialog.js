@@ -28,15 +28,25 @@ function ask(title, content, buttons, read) {
 
 const cancel = () => el("button", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, "Cancel");
 
-// Asks why, and for what else is wanted: `fields` are { name, label, options } for choices.
+const inputs = (fields) => fields.map(({ label, options, ...field }) => el("label", {}, label, options
+    ? el("select", { name: field.name, required: true }, options.map((value) => el("option", { value }, value)))
+    : el("input", { ...field, required: true, autocomplete: "off", spellcheck: "false" })));
+
+// Asks why, and for what else is wanted: `fields` are { name, label, options } for choices, or { name, label, value,
+// type, min, max } for what is typed.
 export function askReason(title, explanation, confirm, fields = []) {
-  const choices = fields.map(({ name, label, options }) =>
-    el("label", {}, label, el("select", { name, required: true }, options.map((value) => el("option", { value }, value)))));
+  const choices = inputs(fields);
   const reason = el("label", {}, "Reason, for the audit log",
     el("input", { name: "reason", required: true, maxlength: REASON_MAX, autocomplete: "off", autofocus: true }));
   const content = [el("p", {}, explanation), choices, reason];
   const buttons = [cancel(), el("button", { value: "ok", class: "strong" }, confirm)];
   return ask(title, content, buttons, (form) => Object.fromEntries(new FormData(form)));
+}
+
+// The same for what changes nothing yet: without a reason.
+export function askFor(title, explanation, confirm, fields) {
+  return ask(title, [el("p", {}, explanation), inputs(fields)],
+    [cancel(), el("button", { value: "ok", class: "strong" }, confirm)], (form) => Object.fromEntries(new FormData(form)));
 }
 
 export function show(title, ...content) {
@@ -60,7 +70,7 @@ export function notice(text, kind = "good") {
 export async function attempt(what, act) {
   try {
     const answer = await act();
-    notice(what);
+    if (what) notice(what);
     return answer ?? true;
   } catch (problem) {
     notice(problem.message, "bad");

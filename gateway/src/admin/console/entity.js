@@ -74,7 +74,8 @@ function page(shown, at, again, past, draw) {
       act("Release", "Tries it again, if it was set aside.", "release", at, again, report.presence !== "quarantined")),
     el("div", { class: "columns" },
       el("section", {}, el("h2", {}, "State"), masking(report, shown, at, again, past), tree(report.state, "state", 0)),
-      el("section", {}, el("h2", {}, "Recent commands"), recent(report.recent), el("h2", {}, "Outstanding effects"), effects(report.effects))),
+      el("section", {}, report.waiting_commands.length ? [el("h2", {}, "Waiting commands"), waiting(report)] : null,
+        el("h2", {}, "Recent commands"), recent(report.recent), el("h2", {}, "Outstanding effects"), effects(report.effects))),
     past.section(draw),
   ];
 }
@@ -120,6 +121,13 @@ function masking(report, shown, at, again, past) {
     past.reload();
   };
   return el("p", { class: "masked-note" }, `${report.masked.length} masked. `, el("button", { type: "button", onclick: reveal }, "Show with a reason…"));
+}
+
+function waiting({ waiting: all, waiting_commands: first }) {
+  return [table("Waiting commands", [
+    { name: "Command", of: ({ command }) => command },
+    { name: "For", of: ({ age_ms }) => age_ms, show: ({ age_ms }) => seconds(age_ms / 1000), figure: true },
+  ], first), all > first.length ? el("p", { class: "masked-note" }, `and ${count(all - first.length)} more behind them`) : null];
 }
 
 function recent(commands) {

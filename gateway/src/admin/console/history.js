@@ -52,7 +52,7 @@ function entry(event, kind, key) {
         el("small", {}, `${time(event.at_ms)} · ${changes.length} ${changes.length === 1 ? "change" : "changes"}`)),
       el("p", { class: "facts" }, `row ${event.seq} · by ${nodeName(event.writer)}`,
         event.cause ? ` · cause ${event.cause}` : "",
-        event.trace ? [" · trace ", el("a", { href: `#/tail?trace=${event.trace}` }, event.trace)] : "", " · ",
+        event.trace ? [" · trace ", el("a", { href: `#/trace/${event.trace}` }, event.trace)] : "", " · ",
         el("a", { href: entityLink(kind, key, `?version=${version}`) }, "state as of this version")),
       changes.length ? el("table", { class: "changes", "aria-label": `Changes of version ${version}` },
         el("tbody", {}, changes.map(({ path, before, after }) => el("tr", {},

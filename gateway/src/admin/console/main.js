@@ -11,6 +11,8 @@ import * as types from "./types.js";
 import * as top from "./top.js";
 import * as entity from "./entity.js";
 import * as tail from "./tail.js";
+import * as trace from "./trace.js";
+import * as infrastructure from "./infrastructure.js";
 import * as tree from "./tree.js";
 import * as moves from "./moves.js";
 import * as graphs from "./graphs.js";
@@ -25,6 +27,8 @@ const VIEWS = [
   ["top", "Top", "u", top],
   ["entity", "Entity", "e", entity],
   ["tail", "Tail", "l", tail],
+  ["trace", "Trace", "w", trace],
+  ["infrastructure", "Infrastructure", "i", infrastructure],
   ["tree", "Tree", "r", tree],
   ["moves", "Moves", "m", moves],
   ["graphs", "Graphs", "g", graphs],

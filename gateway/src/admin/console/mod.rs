@@ -41,6 +41,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/entity.js", SCRIPT, include_str!("entity.js")),
     ("/console/history.js", SCRIPT, include_str!("history.js")),
     ("/console/tail.js", SCRIPT, include_str!("tail.js")),
+    ("/console/trace.js", SCRIPT, include_str!("trace.js")),
+    ("/console/infrastructure.js", SCRIPT, include_str!("infrastructure.js")),
     ("/console/tree.js", SCRIPT, include_str!("tree.js")),
     ("/console/moves.js", SCRIPT, include_str!("moves.js")),
     ("/console/graphs.js", SCRIPT, include_str!("graphs.js")),

@@ -6,6 +6,8 @@ import { askReason, attempt } from "./dialog.js";
 import { bytes, count, micros, nodeName, percent, seconds } from "./format.js";
 import { silentNote, table } from "./table.js";
 
+const CLOCK_OFF_MS = 500;
+
 export function start(place, context) {
   let seen = null;
   const order = { column: 0, falling: false };
@@ -25,6 +27,8 @@ function page({ items, silent }, order, changed) {
     { name: "Memory", of: ({ memory_bytes }) => memory_bytes, show: ({ memory_bytes }) => bytes(memory_bytes), figure: true },
     { name: "Entities", of: ({ loaded }) => loaded, show: ({ loaded }) => count(loaded), figure: true },
     { name: "In flight", of: ({ in_flight }) => in_flight, show: ({ in_flight }) => count(in_flight), figure: true },
+    { name: "Clock", of: ({ clock_offset_ms }) => clock_offset_ms, figure: true, show: ({ clock_offset_ms }) => clock(clock_offset_ms) },
+    { name: "Admin", of: ({ admin }) => admin ?? "" },
     { name: "View", of: ({ status }) => status.view_version, figure: true },
     { name: "Act", of: () => "", show: ({ node }) => acts(node, stateOf(node)) },
   ];
@@ -45,6 +49,12 @@ function page({ items, silent }, order, changed) {
   ];
 }
 
+// Before (+) or behind (−) the clock of the node that is asked.
+function clock(offset) {
+  const text = `${offset > 0 ? "+" : offset < 0 ? "−" : "±"}${count(Math.abs(offset))} ms`;
+  return Math.abs(offset) > CLOCK_OFF_MS ? el("span", { class: "badge warn" }, text) : text;
+}
+
 function states(node, state) {
   return [
     el("span", { class: `badge ${state === "up" ? "good" : "warn"}` }, state), " ",
@@ -56,10 +66,21 @@ function states(node, state) {
 function acts(node, state) {
   const name = nodeName(node);
   return [
-    state === "draining" ? null : button("Drain", `Moves all shards off ${name}; it takes no new ones.`, `/nodes/${encodeURIComponent(name)}/drain`, name),
+    state === "draining" || state === "drained" ? null : button("Drain", `Moves all shards off ${name}; it takes no new ones.`, `/nodes/${encodeURIComponent(name)}/drain`, name),
+    state === "drained" ? button("Undrain", `Lets ${name} take shards again.`, `/nodes/${encodeURIComponent(name)}/undrain`, name) : null,
     " ",
-    button("Undrain", `Lets ${name} take shards again.`, `/nodes/${encodeURIComponent(name)}/undrain`, name),
+    el("button", { type: "button", onclick: () => log(name), "aria-label": `Log levels of ${name}` }, "Log…"),
   ];
+}
+
+async function log(name) {
+  const given = await askReason(`Log levels of ${name}`, "What this node logs, for a time; afterwards it logs as before.", "Change", [
+    { name: "directives", label: "By target", value: "nakku_cluster=debug,info" },
+    { name: "for_s", label: "For so many seconds", value: "300", type: "number", min: 1, max: 3600 },
+  ]);
+  if (!given) return;
+  const body = { ...given, for_s: Number(given.for_s) };
+  await attempt(`${name} logs by ${body.directives} for ${body.for_s} s.`, () => post(`/nodes/${encodeURIComponent(name)}/log-level`, body));
 }
 
 function button(title, explanation, path, what = "") {

@@ -90,9 +90,9 @@ function cell(shard) {
   const step = STEPS.filter((least) => shard.commands_per_s >= least).length;
   const says = `${shard.service}/${shard.number} on ${nodeName(shard.node)}: `
     + (shard.lost ? "not served right now" : `${rate(shard.commands_per_s)} commands/s, ${shard.loaded} entities`)
-    + (shard.pinned ? ", pinned" : "");
+    + (shard.hot ? ", hot" : "") + (shard.pinned ? ", pinned" : "");
   return el("i", {
-    class: `cell load-${step} ${shard.lost ? "lost" : ""} ${shard.pinned ? "pinned" : ""}`,
+    class: `cell load-${step} ${shard.lost ? "lost" : ""} ${shard.pinned ? "pinned" : ""} ${shard.hot ? "hot" : ""}`,
     "data-key": `${shard.service}/${shard.number}`, title: says, role: "img", "aria-label": says,
   });
 }
@@ -101,7 +101,7 @@ function legend() {
   const names = ["idle", ...STEPS.slice(1).map((least) => `< ${least}`), `≥ ${STEPS.at(-1)}`];
   return el("p", { class: "legend" }, "Commands/s: ", names.map((name, step) =>
     el("span", {}, el("i", { class: `cell load-${step}` }), ` ${name}`)),
-    el("span", {}, el("i", { class: "cell load-1 pinned" }), " pinned"), el("span", {}, el("i", { class: "cell lost" }), " not served"));
+    el("span", {}, el("i", { class: "cell load-1 pinned" }), " pinned"), el("span", {}, el("i", { class: "cell load-3 hot" }), " hot"), el("span", {}, el("i", { class: "cell lost" }), " not served"));
 }
 
 function positions(place) {

@@ -3,7 +3,7 @@
 import { el, render } from "./dom.js";
 import { get, post } from "./api.js";
 import { askReason, attempt, notice } from "./dialog.js";
-import { count, nodeName, rate } from "./format.js";
+import { count, micros, nodeName, rate, seconds } from "./format.js";
 import { silentNote, table } from "./table.js";
 
 export function start(place, context) {
@@ -20,12 +20,18 @@ function page({ items, silent }, chosen, order, changed) {
   const rows = items.filter((shard) => (!chosen.service || shard.service === chosen.service)
     && (!chosen.node || nodeName(shard.node) === chosen.node));
   const columns = [
-    { name: "Shard", of: ({ service, number }) => `${service}/${number}`, show: ({ service, number }) => el("strong", {}, `${service}/${number}`) },
+    { name: "Shard", of: ({ service, number }) => `${service}/${number}`, show: ({ service, number, hot }) => [el("strong", {}, `${service}/${number}`), hot ? [" ", el("span", { class: "badge bad", title: "Asked much more than the others of its service" }, "hot")] : null] },
     { name: "Node", of: ({ node }) => nodeName(node) },
     { name: "Term", of: ({ term }) => term, figure: true },
     { name: "Last row", of: ({ seq }) => seq, show: ({ seq }) => count(seq), figure: true },
     { name: "Entities", of: ({ loaded }) => loaded, show: ({ loaded }) => count(loaded), figure: true },
     { name: "Commands/s", of: ({ commands_per_s }) => commands_per_s, show: ({ commands_per_s }) => rate(commands_per_s), figure: true },
+    { name: "Commits/s", of: ({ commits }) => commits.commits_per_s, show: ({ commits }) => rate(commits.commits_per_s), figure: true },
+    { name: "Batch", of: ({ commits }) => commits.commands_each, show: ({ commits }) => rate(commits.commands_each), figure: true },
+    { name: "p50", of: ({ commits }) => commits.p50_us, show: ({ commits }) => micros(commits.p50_us || null), figure: true },
+    { name: "p99", of: ({ commits }) => commits.p99_us, show: ({ commits }) => micros(commits.p99_us || null), figure: true },
+    { name: "Behind", of: ({ unpublished }) => unpublished, figure: true,
+      show: ({ unpublished, unpublished_ms }) => (unpublished ? `${count(unpublished)} for ${seconds(unpublished_ms / 1000)}` : "0") },
     { name: "Commands", of: ({ commands }) => commands, show: ({ commands }) => count(commands), figure: true },
     { name: "Act", of: ({ pinned }) => String(pinned), show: (shard) => acts(shard) },
   ];

@@ -1,4 +1,4 @@
-// Commands as they are answered: live, bounded, can be paused. By trace it is the path of one request.
+// Commands as they are answered: live, bounded, can be paused. A trace links to its path.
 
 import { el, render } from "./dom.js";
 import { keepOpen, query } from "./api.js";
@@ -85,5 +85,5 @@ const columns = [
   { name: "Outcome", of: ({ outcome }) => outcome, show: ({ outcome }) => outcomeBadge(outcome) },
   { name: "Took", of: ({ took_us }) => took_us, show: ({ took_us }) => micros(took_us), figure: true },
   { name: "Node", of: ({ node }) => nodeName(node) },
-  { name: "Trace", of: ({ trace }) => trace, show: ({ trace }) => (trace ? el("a", { href: `#/tail?trace=${trace}`, title: trace }, trace.slice(0, 8)) : "") },
+  { name: "Trace", of: ({ trace }) => trace, show: ({ trace }) => (trace ? el("a", { href: `#/trace/${trace}`, title: `The path of ${trace}` }, trace.slice(0, 8)) : "") },
 ];

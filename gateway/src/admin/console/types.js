@@ -1,6 +1,8 @@
 // Kinds of entities and their commands.
 
 import { el, render } from "./dom.js";
+import { post } from "./api.js";
+import { askFor, askReason, attempt, notice } from "./dialog.js";
 import { count, micros, nodeName, rate } from "./format.js";
 import { silentNote, table } from "./table.js";
 
@@ -20,12 +22,27 @@ function page({ items, silent }, chosen, orders, changed) {
     silentNote(silent),
     el("p", { class: "choices" }, el("label", {}, "Kind",
       el("select", { onchange: (event) => { chosen.kind = event.target.value; changed(); } },
-        ["", ...kinds].map((value) => el("option", { value, selected: chosen.kind === value }, value || "all"))))),
+        ["", ...kinds].map((value) => el("option", { value, selected: chosen.kind === value }, value || "all")))),
+      el("button", { type: "button", onclick: () => passivate(chosen.kind) }, "Passivate idle…")),
     el("h2", {}, "Commands"),
     table("Commands", commandColumns, rows, orders.commands, changed, ({ kind, node, command }) => `${kind} ${node} ${command}`),
     el("h2", {}, "In memory"),
     table("Kinds", kindColumns, summed(wanted), orders.kinds, changed, ({ kind }) => kind),
   ];
+}
+
+// How many would go is asked first, then why.
+async function passivate(kind) {
+  const wanted = await askFor("Passivate idle entities", `${kind ? `Those of ${kind}` : "Those of all kinds"} that were not asked for a while leave the memory; the next command brings them back.`,
+    "Count", [{ name: "idle_s", label: "Not asked for so many seconds", value: "60", type: "number", min: 0, max: 86_400 }]);
+  if (!wanted) return;
+  const matching = { idle_ms: Number(wanted.idle_s) * 1000, ...(kind ? { kind } : {}) };
+  const counted = await attempt(null, () => post("/entities/passivate", { reason: "", dry_run: true, ...matching }));
+  if (!counted) return;
+  const given = await askReason("Passivate idle entities", `${count(counted.entities)} of ${kind || "all kinds"} match right now.`, "Passivate");
+  if (!given) return;
+  const done = await attempt(null, () => post("/entities/passivate", { ...given, dry_run: false, ...matching }));
+  if (done) notice(`${count(done.entities)} entities leave the memory.`);
 }
 
 const refused = ({ outcomes }) => Object.entries(outcomes).filter(([outcome]) => outcome !== "accepted");

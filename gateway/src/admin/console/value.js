@@ -18,6 +18,7 @@ export function tree(value, name, depth) {
     el("summary", {}, label, " ", el("small", {}, size)), entries.map(([member, inner]) => tree(inner, member, depth + 1)));
 }
 
-export function outcomeBadge(outcome) {
-  return el("span", { class: `badge ${outcome === "accepted" ? "good" : outcome === "rejected" ? "warn" : "bad"}` }, outcome);
+// How it is meant, and the word for it.
+export function outcomeBadge(outcome, word = outcome) {
+  return el("span", { class: `badge ${outcome === "accepted" ? "good" : outcome === "rejected" ? "warn" : "bad"}` }, word);
 }
