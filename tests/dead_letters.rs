@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "an admin token that lives for one test only";
 const GROUP: &str = "nakku-analytics";
+const WHY: &str = "--reason=a test";
 /// A source shard that no node has, so that nobody else feeds its intake.
 const SHARD: u32 = 1_000_000;
 
@@ -52,20 +53,22 @@ async fn dead_letters_are_listed_shown_and_replayed_until_they_are_gone() {
     let shown = json(&nakku(at, &["show", GROUP, &intake, "1"]).await);
     assert_eq!(shown["event"]["data"], json!({ "total_minor": "a lot" }));
 
-    let refused = nakku(at, &["replay", GROUP, &intake, "1"]).await;
+    let refused = nakku(at, &["replay", GROUP, &intake, "1", WHY]).await;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(text(&refused.stderr).contains("still can't be processed"), "{refused:?}");
     assert_eq!(
-        lines(&nakku(at, &["replay", GROUP, &intake, "2"]).await),
+        lines(&nakku(at, &["replay", GROUP, &intake, "2", WHY]).await),
         [format!("{GROUP} {intake} 2 was processed")]
     );
     let left = json(&nakku(at, &["list", "--json"]).await);
     assert_eq!(left.as_array().expect("a list").len(), 1, "{left}");
     assert_eq!(left[0]["sequence"], 1);
-    for command in ["show", "replay"] {
-        let gone = nakku(at, &[command, GROUP, &intake, "2"]).await;
+    for arguments in [&["show", GROUP, &intake, "2"][..], &["replay", GROUP, &intake, "2", WHY]] {
+        let gone = nakku(at, arguments).await;
         assert_eq!(gone.status.code(), Some(1), "{gone:?}");
     }
+    let unexplained = nakku(at, &["replay", GROUP, &intake, "1"]).await;
+    assert_eq!(unexplained.status.code(), Some(2), "{unexplained:?}");
     admin.drain(Duration::from_secs(5)).await;
     let _ = std::fs::remove_dir_all(only.folder);
 }

@@ -189,6 +189,14 @@ async fn acts(at: SocketAddr, cluster: &nakku_cluster::Cluster) {
         let refused = nakku(at, &wrong).await;
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     }
+    for (wrong, told) in [
+        (&["effect", "retry", "stock", "s-1", "verdict", why][..], "nothing is outstanding"),
+        (&["effect", "give-up", "stock", "s-1", "verdict:2", why], "no effect verdict:2 of inventory.stock/s-1"),
+        (&["reminder", "fire", "stock", "s-1", why], "no reminder of inventory.stock/s-1"),
+    ] {
+        let refused = nakku(at, wrong).await;
+        assert!(refused.status.code() == Some(1) && text(&refused.stderr).contains(told), "{refused:?}");
+    }
     lines(&nakku(at, &["rebalancing", "pause", why]).await);
     lines(&nakku(at, &["rebalancing", "resume", why]).await);
 }

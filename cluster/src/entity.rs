@@ -22,6 +22,9 @@ pub trait Entity: Sized + Send + Sync + 'static {
     /// Members of its state and events, wherever they stand in them, that are personal or secret: who looks at an
     /// entity from outside sees them masked unless there is a reason.
     const PERSONAL: &'static [&'static str] = &[];
+    /// Those of [`PERSONAL`](Self::PERSONAL) that nobody is shown, for whatever reason: who knew them could act as
+    /// somebody else.
+    const SECRET: &'static [&'static str] = &[];
 
     /// Head and keyed parts, see [`EntityState`].
     type State: EntityState;

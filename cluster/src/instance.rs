@@ -31,6 +31,8 @@ pub trait EntityType: Send + Sync {
     fn table(&self) -> StateTable;
     /// Members of states and events, wherever they stand, that are personal or secret.
     fn personal(&self) -> &'static [&'static str];
+    /// Those of them that are secret.
+    fn secret(&self) -> &'static [&'static str];
     /// A fresh instance.
     fn create(&self) -> Box<dyn Instance>;
     /// An instance as it was stored.
@@ -128,6 +130,10 @@ impl<E: Entity> EntityType for TypeOf<E> {
 
     fn personal(&self) -> &'static [&'static str] {
         E::PERSONAL
+    }
+
+    fn secret(&self) -> &'static [&'static str] {
+        E::SECRET
     }
 
     fn create(&self) -> Box<dyn Instance> {

@@ -1,9 +1,10 @@
 //! What a node knows of its cluster, as `nakku status` and `/health` show it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The whole picture, as seen by one node.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct ClusterStatus {
     /// The name under which the cluster was founded.
     pub cluster: String,
@@ -24,7 +25,7 @@ pub struct ClusterStatus {
 }
 
 /// One member.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct NodeStatus {
     /// Its name.
     pub name: String,
@@ -45,7 +46,7 @@ pub struct NodeStatus {
 }
 
 /// One service.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
@@ -63,7 +64,7 @@ pub struct ServiceStatus {
 }
 
 /// A server that a node rests on.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Dependency {
     /// Such as `database nakku_order`.
     pub name: String,

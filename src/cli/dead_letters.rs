@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{ClientArguments, Listener};
+use super::inspect::act::reason;
 use super::outcome::Done;
 use super::show;
 
@@ -18,7 +19,7 @@ pub enum DeadLetters {
     /// Print one with its event, as JSON
     Show(One),
     /// Have one processed now, for instance by a version that understands it
-    Replay(One),
+    Replay(Replay),
 }
 
 /// `nakku dead-letters list`.
@@ -49,6 +50,17 @@ pub struct One {
     pub sequence: u64,
 }
 
+/// `nakku dead-letters replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Which
+    #[command(flatten)]
+    pub one: One,
+    /// Why; it is kept in the log
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub reason: String,
+}
+
 /// Does what was asked for.
 pub async fn run(command: &DeadLetters) -> Done {
     match command {
@@ -57,10 +69,13 @@ pub async fn run(command: &DeadLetters) -> Done {
             let client = one.client.client(Listener::Admin)?;
             show::as_json(&client.get(&one.path()).await?)
         }
-        DeadLetters::Replay(one) => {
+        DeadLetters::Replay(Replay { one, reason }) => {
             let client = one.client.client(Listener::Admin)?;
             let path = format!("{}/replay", one.path());
-            client.send(Method::POST, &path, &[], None).await?.succeeded(&format!("POST {path}"))?;
+            client
+                .send(Method::POST, &path, &[], Some(&json!({ "reason": reason })))
+                .await?
+                .succeeded(&format!("POST {path}"))?;
             show::line(&format!("{} {} {} was processed", one.group, one.intake, one.sequence))
         }
     }

@@ -11,8 +11,11 @@ use super::show;
 /// `nakku openapi`.
 #[derive(Debug, Args)]
 pub struct Openapi {
-    /// Print the page of problem codes (docs/errors.md) instead
+    /// Print the document of the admin API instead
     #[arg(long)]
+    pub admin: bool,
+    /// Print the page of problem codes (docs/errors.md) instead
+    #[arg(long, conflicts_with = "admin")]
     pub errors: bool,
 }
 
@@ -20,6 +23,8 @@ pub struct Openapi {
 pub fn run(arguments: &Openapi) -> Done {
     if arguments.errors {
         show::line(errors_page().trim_end())
+    } else if arguments.admin {
+        show::as_json(&nakku_gateway::admin::openapi::document())
     } else {
         show::as_json(&nakku_gateway::openapi::document())
     }

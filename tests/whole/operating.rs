@@ -1,5 +1,6 @@
 //! What an operator does to a running shop by the admin API: moves shards, drains a node and gives it back, pauses
-//! rebalancing, sends entities out of the memory. No request fails, and nothing is lost.
+//! rebalancing, sends entities out of the memory, sees to what they have outstanding. No request fails, and nothing is
+//! lost.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -73,6 +74,63 @@ async fn no_request_fails_while_an_operator_moves_drains_and_passivates() {
     history::check(&cluster, &shop, &placed).await;
 }
 
+/// A mail server that is away: the welcome of a new user is tried again and again, wherever their inbox is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_of_an_entity_that_has_just_moved_is_retried_and_given_up() {
+    // Nobody listens at this port.
+    let mail = vec![("NOTIFICATION_SMTP_URL", "smtp://127.0.0.1:9".to_owned())];
+    let mut cluster = Cluster::start_with(3, mail).await;
+    let desk = Desk { client: reqwest::Client::new(), url: cluster.nodes["node-1"].admin.clone() };
+    let body = json!({ "email": "moved@example.com", "password": "a long enough password", "name": "Moved" });
+    let api = &cluster.nodes["node-1"].api;
+    let made = desk.client.post(format!("{api}/api/v1/auth/register")).json(&body).send().await.expect("an answer");
+    let made: Value = made.error_for_status().expect("they register").json().await.expect("JSON");
+    let inbox = format!("entities/notification.inbox/{}", made["user"]["id"].as_str().expect("a user"));
+    let began = Instant::now();
+    let mut shown = desk.get(&inbox).await;
+    while shown["effects"][0]["step"] != "mail" {
+        assert!(began.elapsed() < PATIENCE, "the mail is tried: {shown}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        shown = desk.get(&inbox).await;
+    }
+    let shard = shown["shard"].as_str().and_then(|shard| shard.split('/').nth(1)).expect("a shard").to_owned();
+    for round in 0..4 {
+        let node = format!("node-{}", round % 3 + 1);
+        desk.act(&format!("shards/notification/{shard}/move"), json!({ "node": node })).await;
+        // At once, while it moves: whoever has it by then does it.
+        desk.act(&format!("{inbox}/effects/mail/retry"), json!({})).await;
+        desk.until("the shard is there", |shards| {
+            shards.iter().any(|one| {
+                (&one["service"], &one["number"].to_string()) == (&json!("notification"), &shard) && on(one, &node)
+            })
+        })
+        .await;
+    }
+    desk.act(&format!("shards/notification/{shard}/move"), json!({ "node": "node-2" })).await;
+    desk.act(&format!("{inbox}/effects/mail/give-up"), json!({})).await;
+    let shown = desk.get(&inbox).await;
+    assert_eq!((&shown["effects"], &shown["version"]), (&json!([]), &shown["durable_version"]), "{shown}");
+    let history = desk.get(&format!("{inbox}/history")).await;
+    let events: Vec<_> = history["events"].as_array().expect("events").iter().map(|one| &one["event"]).collect();
+    let failed = events.iter().filter(|event| **event == "notification.failed").count();
+    assert_eq!(failed, 1, "it was given up once: {events:?}");
+    let (status, said) = desk.ask(&format!("{inbox}/effects/mail/retry"), json!({})).await;
+    assert_eq!(status, 404, "{said}");
+
+    // A node that does not answer is named, and the others are answered for all the same.
+    cluster.freeze("node-3");
+    let began = Instant::now();
+    let nodes = desk.get("nodes").await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let silent: Vec<_> = nodes["silent"].as_array().expect("a list").iter().map(|one| &one["node"]).collect();
+    assert!(silent.len() == 1 && silent[0].as_str().is_some_and(|node| node.starts_with("node-3@")), "{nodes}");
+    assert_eq!(nodes["items"].as_array().map(Vec::len), Some(2), "{nodes}");
+    cluster.thaw("node-3");
+    let log = cluster.log_of("node-1");
+    let noted = log.lines().filter(|line| line.contains("nakku::audit") && line.contains("retry_effect"));
+    assert_eq!(noted.count(), 5, "every act is in the audit log");
+}
+
 /// Where the operator sits.
 struct Desk {
     client: reqwest::Client,
@@ -86,6 +144,19 @@ impl Desk {
         let answer = request.send().await.expect("the node answers");
         let status = answer.status();
         assert!(status.is_success(), "{path}: {status} {}", answer.text().await.unwrap_or_default());
+    }
+
+    /// Status and body, whatever they are.
+    async fn ask(&self, path: &str, mut body: Value) -> (u16, String) {
+        body["reason"] = "a test".into();
+        let request = self.client.post(format!("{}/admin/v1/{path}", self.url)).bearer_auth(ADMIN_TOKEN).json(&body);
+        let answer = request.send().await.expect("the node answers");
+        (answer.status().as_u16(), answer.text().await.unwrap_or_default())
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let request = self.client.get(format!("{}/admin/v1/{path}", self.url)).bearer_auth(ADMIN_TOKEN);
+        request.send().await.expect("the node answers").json().await.expect("JSON")
     }
 
     async fn until(&self, what: &str, there: impl Fn(&[Value]) -> bool) {

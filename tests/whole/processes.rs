@@ -273,6 +273,11 @@ impl Cluster {
         self.folder.join(format!("{name}.log"))
     }
 
+    /// What a node has logged.
+    pub fn log_of(&self, name: &str) -> String {
+        std::fs::read_to_string(self.log(name)).unwrap_or_default()
+    }
+
     /// The end of a node's log.
     pub fn tail(&self, name: &str) -> String {
         let log = std::fs::read_to_string(self.log(name)).unwrap_or_default();

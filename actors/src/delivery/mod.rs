@@ -49,7 +49,7 @@ pub struct Delivery;
 
 impl Entity for Delivery {
     const KIND: Kind = Kind { service: "delivery", entity: "delivery" };
-    const PERSONAL: &'static [&'static str] = &["address", "notes", "note"];
+    const PERSONAL: &'static [&'static str] = &["address", "reason"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

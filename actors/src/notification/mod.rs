@@ -62,7 +62,7 @@ pub struct Inbox;
 
 impl Entity for Inbox {
     const KIND: Kind = Kind { service: "notification", entity: "inbox" };
-    const PERSONAL: &'static [&'static str] = &["contact", "email", "name"];
+    const PERSONAL: &'static [&'static str] = &["contact", "email", "name", "reason"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

@@ -64,7 +64,8 @@ pub struct Order;
 
 impl Entity for Order {
     const KIND: Kind = Kind { service: "order", entity: "order" };
-    const PERSONAL: &'static [&'static str] = &["address", "token", "cancel_requested"];
+    const PERSONAL: &'static [&'static str] = &["address", "token", "cancel_requested", "detail", "fingerprint"];
+    const SECRET: &'static [&'static str] = &["token"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

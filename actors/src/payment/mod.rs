@@ -43,6 +43,7 @@ pub struct Payment;
 impl Entity for Payment {
     const KIND: Kind = Kind { service: "payment", entity: "payment" };
     const PERSONAL: &'static [&'static str] = &["token"];
+    const SECRET: &'static [&'static str] = &["token"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

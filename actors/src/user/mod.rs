@@ -62,12 +62,16 @@ impl Entity for User {
         "password",
         "password_hash",
         "token_hash",
+        "current",
+        "previous",
         "label",
         "line",
         "city",
         "pin_code",
         "position",
     ];
+    const SECRET: &'static [&'static str] =
+        &["secrets", "password", "password_hash", "token_hash", "current", "previous"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::intake::Mark;
 use crate::reference::Key;
@@ -36,7 +37,7 @@ impl PublicEvent {
 ///
 /// Beside the attributes of the specification it carries `service`, `shard`, `sequence` and `previous`, by
 /// which a consumer drops repeats and sees what it lacks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Envelope {
     /// `1.0`.
     pub specversion: String,
@@ -51,6 +52,7 @@ pub struct Envelope {
     pub subject: String,
     /// When it was decided, UTC, to the millisecond.
     #[serde(with = "rfc3339")]
+    #[schema(value_type = String)]
     pub time: Timestamp,
     /// `application/json`.
     pub datacontenttype: String,
@@ -65,9 +67,11 @@ pub struct Envelope {
     pub shard: u32,
     /// Its place in the shard; rises, with gaps. Text, because the specification's integers have 32 bits.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub sequence: u64,
     /// The place of the shard's public event before it; 0 for the first.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub previous: u64,
     /// Where it goes when not to the topic of its service.
     #[serde(default, skip_serializing_if = "Option::is_none")]

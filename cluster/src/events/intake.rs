@@ -10,6 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use utoipa::ToSchema;
 
 use super::envelope::{Envelope, PublicEvent};
 use super::judge::{Judged, consume, judge, understood};
@@ -226,7 +227,7 @@ pub enum Event<T> {
 }
 
 /// An event that could not be processed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeadLetter {
     /// The group that could not.
     pub group: String,
@@ -235,6 +236,7 @@ pub struct DeadLetter {
     /// How often it was tried.
     pub attempts: u32,
     /// When it was set aside.
+    #[schema(value_type = i64)]
     pub set_aside_at: Timestamp,
     /// The event.
     pub event: Envelope,
@@ -343,6 +345,8 @@ impl<T: Serialize + DeserializeOwned + fmt::Debug + Send + 'static> ClusterEvent
 
 impl<C: Consumer> Entity for Intake<C> {
     const KIND: Kind = C::KIND;
+    // What events say that are kept.
+    const PERSONAL: &'static [&'static str] = &["data"];
     type State = State<C::State>;
     type Command = Command<C::Command>;
     type Reply = Reply<C::Reply>;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::intake::{BATCH_MAX, Command, Consumer, Event, Head, Intake, Reply, State};
 use super::judge::{Judged, judge, understood};
@@ -73,7 +74,7 @@ pub struct Page {
 }
 
 /// How far all intakes of a consumer are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rebuilding {
     /// Intakes that there are.
     pub intakes: usize,
@@ -88,9 +89,10 @@ pub struct Rebuilding {
 }
 
 /// An intake whose journal no longer has everything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Incomplete {
     /// The source's service and shard.
+    #[schema(value_type = String)]
     pub intake: Key,
     /// What it has gathered is whole from this row on.
     pub begins_at: u64,

@@ -1,6 +1,6 @@
 //! One question to one node, or to all of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tokio::sync::oneshot;
@@ -16,18 +16,21 @@ use crate::router::NodeRouter;
 use crate::time::Timestamp;
 use crate::wire::{WireAnswer, WireCall, WireInspect};
 
-/// How long a node may take to answer.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is waited for a shard that moves.
+const MOVING_PATIENCE: Duration = Duration::from_secs(3);
+/// How often its owner is looked for meanwhile, at least.
+const MOVING_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Asks this node's own inspector.
 pub(crate) async fn here(router: &NodeRouter, question: Question) -> Report {
     let refused = |reason: &str| Report::Refused { reason: reason.to_owned() };
     let Some(inspector) = router.inspector.get() else { return refused("this node is starting") };
     let (answer, report) = oneshot::channel();
+    let patience = question.patience();
     if inspector.cast(Asked { question, answer }).is_err() {
         return refused("this node is stopping");
     }
-    match tokio::time::timeout(PATIENCE, report).await {
+    match tokio::time::timeout(patience, report).await {
         Ok(Ok(report)) => report,
         _ => refused("the node did not look in time"),
     }
@@ -43,7 +46,7 @@ pub(crate) async fn one(router: &NodeRouter, node: &NodeId, question: Question) 
     }
     let away = |reason: String| Failure::Unavailable { what: format!("node {node} ({reason})"), retry_after_ms: 1000 };
     let call = WireCall::Inspect(WireInspect::new(&question));
-    let answer = router.call(node, call, bytes::Bytes::new(), None, PATIENCE).await;
+    let answer = router.call(node, call, bytes::Bytes::new(), None, question.patience()).await;
     match answer.map_err(|failure: LinkFailure| away(failure.to_string()))? {
         WireAnswer::Report { json } => json.report(),
         WireAnswer::Failed { failure } => Err(failure),
@@ -72,15 +75,29 @@ pub(crate) async fn everywhere(router: &NodeRouter, questions: Vec<(NodeId, Ques
     everywhere
 }
 
-/// Asks the node that owns an entity's shard.
+/// Asks the node that owns an entity's shard; the next one when it has just moved.
 ///
 /// # Errors
-/// When nobody owns it just now, or its owner can't be asked.
+/// When it goes on moving, or its owner can't be asked.
 pub(crate) async fn owner(router: &NodeRouter, target: &Address, question: Question) -> Result<Report, Failure> {
     let shard = router.shard_of(&target.kind, &target.key)?;
-    let owner = router.placement.borrow().owner(shard).cloned();
-    let owner = owner.ok_or_else(|| Failure::Moved { shard: shard.to_string() })?;
-    one(router, &owner, question).await
+    let mut placement = router.placement.clone();
+    let began = Instant::now();
+    loop {
+        let owner = placement.borrow_and_update().owner(shard).cloned();
+        let answer = match owner {
+            Some(owner) => one(router, &owner, question.clone()).await?,
+            None => Report::Moved,
+        };
+        if !matches!(answer, Report::Moved) {
+            return Ok(answer);
+        }
+        if began.elapsed() > MOVING_PATIENCE {
+            return Err(Failure::Moved { shard: shard.to_string() });
+        }
+        // Either the placement changes or the pause ends; both are reasons to look again.
+        let _ = tokio::time::timeout(MOVING_LOOK_EVERY, placement.changed()).await;
+    }
 }
 
 /// The node of this name that is not down.

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::question::ProfileFormat;
+
 /// For how long log levels may be changed at most.
 pub const LOG_LEVEL_MAX: Duration = Duration::from_secs(3600);
 
@@ -18,11 +20,38 @@ pub trait Controls: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with them.
     fn log_by(&self, directives: Option<&str>) -> Result<(), String>;
+
+    /// Begins to note what the processor does.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn profile(&self) -> Result<Box<dyn Profiling>, String> {
+        Err(NO_PROFILES.into())
+    }
 }
+
+/// A profile that is being taken; it ends when this is dropped.
+pub trait Profiling: Send {
+    /// What was noted.
+    ///
+    /// # Errors
+    /// Why it can't be shown.
+    fn finish(self: Box<Self>, format: ProfileFormat) -> Result<Vec<u8>, String>;
+}
+
+const NO_PROFILES: &str = "this program can't profile itself";
 
 /// Says how the process is controlled; only the first one counts.
 pub fn install(controls: impl Controls) {
     let _ = CONTROLS.set(Box::new(controls));
+}
+
+/// Begins to note what the processor does.
+///
+/// # Errors
+/// Why this program can't.
+pub(crate) fn profile() -> Result<Box<dyn Profiling>, String> {
+    CONTROLS.get().ok_or(NO_PROFILES)?.profile()
 }
 
 /// Changes what is logged for a time; the change before it ends with it.

@@ -53,6 +53,22 @@ pub(crate) async fn history(router: &NodeRouter, at: &EntityAt, after_version: u
     answer.map_or_else(|error| Report::Refused { reason: error.to_string() }, Report::History)
 }
 
+/// Says so when an entity is neither in memory nor stored.
+pub(crate) async fn missing(router: &NodeRouter, at: &EntityAt) -> Option<Report> {
+    let place = match place(router, at) {
+        Ok(place) => place,
+        Err(report) => return Some(report),
+    };
+    if presence(&place).await.is_some_and(|presence| presence.loaded.is_some()) {
+        return None;
+    }
+    match place.server.store.load(&place.entity_type.table(), place.shard.number, &at.key).await {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(Report::Absent { what: format!("{}/{}", at.kind, at.key) }),
+        Err(error) => Some(Report::Refused { reason: error.to_string() }),
+    }
+}
+
 fn place<'a>(router: &'a NodeRouter, at: &'a EntityAt) -> Result<Place<'a>, Report> {
     let shard =
         router.shard_of(&at.kind, &at.key).map_err(|failure| Report::Refused { reason: failure.to_string() })?;
@@ -194,17 +210,15 @@ async fn events(place: &Place<'_>, after_version: u64, limit: usize) -> Result<H
 
 fn event(place: &Place<'_>, row: &JournalRow, mut changes: Vec<Change>) -> EventReport {
     let mut payload = serde_json::from_slice(&row.payload).unwrap_or(Value::Null);
-    if !place.at.reveal {
-        let personal = place.entity_type.personal();
-        mask(&mut payload, personal, &mut Vec::new());
-        for change in &mut changes {
-            let named = change.path.rsplit('/').find(|step| personal.contains(step)).is_some();
-            for value in [&mut change.before, &mut change.after] {
-                if named && !value.is_null() {
-                    *value = MASK.into();
-                } else {
-                    mask(value, personal, &mut Vec::new());
-                }
+    let hidden = hidden(place.entity_type, place.at.reveal);
+    mask(&mut payload, hidden, &mut Vec::new());
+    for change in &mut changes {
+        let named = change.path.split('/').any(|step| hidden.contains(&step));
+        for value in [&mut change.before, &mut change.after] {
+            if named && !value.is_null() {
+                *value = MASK.into();
+            } else {
+                mask(value, hidden, &mut Vec::new());
             }
         }
     }
@@ -260,11 +274,14 @@ impl<'a> Rows<'a> {
 }
 
 fn shown(mut report: EntityReport, mut state: Value, entity_type: &dyn EntityType, reveal: bool) -> Report {
-    if !reveal {
-        mask(&mut state, entity_type.personal(), &mut report.masked);
-    }
+    mask(&mut state, hidden(entity_type, reveal), &mut report.masked);
     report.state = state;
     Report::Entity(Box::new(report))
+}
+
+/// Members that are not shown: secrets never, what is personal for a reason only.
+fn hidden(entity_type: &dyn EntityType, reveal: bool) -> &'static [&'static str] {
+    if reveal { entity_type.secret() } else { entity_type.personal() }
 }
 
 /// Hides members by their names wherever they stand, and notes which.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::report::{Branch, CommitReport};
 use crate::metrics;
@@ -11,7 +12,7 @@ use crate::router::NodeRouter;
 use crate::status::Dependency;
 
 /// All of it on one node.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct InfrastructureReport {
     /// `name@generation`.
     pub node: String,
@@ -28,7 +29,7 @@ pub struct InfrastructureReport {
 }
 
 /// One lane of the journal in front of a database server: one session, one transaction at a time.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct WriterReport {
     /// Where the server is, without secrets.
     pub location: String,
@@ -51,7 +52,7 @@ pub struct WriterReport {
 }
 
 /// One database server.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct StoreReport {
     /// How it is.
     #[serde(flatten)]
@@ -63,7 +64,7 @@ pub struct StoreReport {
 }
 
 /// What takes the events of one service from the journal to whoever consumes them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct PublisherReport {
     /// The service.
     pub service: String,
@@ -80,7 +81,7 @@ pub struct PublisherReport {
 }
 
 /// One consumer group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct ConsumerReport {
     /// Its name.
     pub group: String,

@@ -17,7 +17,9 @@ use super::entity;
 use super::hops::HOPS;
 use super::infrastructure;
 use super::observe::{Observer, WINDOW};
+use super::outstanding;
 use super::points::{self, Machine, POINT_EVERY};
+use super::profile;
 use super::question::{Act, ENTRIES_MAX, EntityAt, Question, TopBy};
 use super::report::{LinkReport, NodeReport, Point, Report, ShardReport, TopEntry, TypeReport};
 use super::tree;
@@ -25,7 +27,7 @@ use crate::events::Lag;
 use crate::metrics;
 use crate::reference::{Kind, ShardId};
 use crate::router::NodeRouter;
-use crate::shard::{Inspect, ShardMessage, Waiting};
+use crate::shard::{Inspect, Operation, ShardMessage, Waiting};
 use crate::time::Timestamp;
 
 /// Questions that are answered at the same time; further ones are refused.
@@ -140,6 +142,8 @@ impl Inside {
             Question::Infrastructure => Report::Infrastructure(Box::new(infrastructure::of(&router).await)),
             Question::Points => Report::Points(router.runtime.observer.points.all()),
             Question::Act(act) => perform(&router, act).await,
+            Question::Profile { seconds, format } => profile::take(seconds, format).await,
+            Question::ProfilePart { number, from } => profile::part(number, from),
         }
     }
 
@@ -309,6 +313,14 @@ async fn perform(router: &NodeRouter, act: Act) -> Report {
         Act::Release { entity } => {
             one(router, &entity, |kind, key, answer| Inspect::Release { kind, key, answer }).await
         }
+        Act::RetryEffect { entity, effect } => {
+            outstanding::operate(router, &entity, Operation::RetryEffect(effect)).await
+        }
+        Act::GiveUpEffect { entity, effect } => {
+            outstanding::operate(router, &entity, Operation::GiveUpEffect(effect)).await
+        }
+        Act::FireReminder { entity } => outstanding::operate(router, &entity, Operation::FireReminder).await,
+        Act::CancelReminder { entity } => outstanding::cancel_reminder(router, &entity).await,
         Act::LogLevel { directives, for_s } => match controls::log_by(&directives, Duration::from_secs(for_s)) {
             Ok(()) => Report::Acted { entities: 0 },
             Err(reason) => Report::Refused { reason },
@@ -338,16 +350,19 @@ async fn one(
         Err(failure) => return Report::Refused { reason: failure.to_string() },
     };
     let (Some(actor), Some(entity_type)) = (router.open.get(shard), router.runtime.entity_type(&at.kind)) else {
-        return Report::Absent { what: format!("{shard} on this node") };
+        return Report::Moved;
     };
     let (answer, done) = oneshot::channel();
     let inspect = inspect(entity_type.kind(), at.key.clone(), answer);
     if actor.cast(ShardMessage::Inspect(inspect)).is_err() {
-        return Report::Absent { what: format!("{shard} on this node") };
+        return Report::Moved;
     }
     match tokio::time::timeout(SHARD_PATIENCE, done).await {
         Ok(Ok(done)) => Report::Acted { entities: u64::from(done) },
-        _ => Report::Refused { reason: format!("{shard} did not answer within {} ms", SHARD_PATIENCE.as_millis()) },
+        Ok(Err(_)) => Report::Moved,
+        Err(_) => {
+            Report::Refused { reason: format!("{shard} did not answer within {} ms", SHARD_PATIENCE.as_millis()) }
+        }
     }
 }
 

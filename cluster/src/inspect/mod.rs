@@ -15,6 +15,8 @@
 //! - `moves`: which shards came and went; `cause`: why
 //! - `inspector`: the actor that answers; [`infrastructure`], `tree`: of what works behind the shards, and of all
 //! - `entity`: one entity, from memory or from its rows
+//! - `outstanding`: what may be done with the effects and the reminder of one entity
+//! - `profile`: what the processor does for a time
 //! - [`controls`]: what of its process a node can be told to change
 //! - `ask`: one question to one node or to all
 //! - `view`: where shards are to be, as an operator wants it
@@ -31,13 +33,15 @@ pub mod infrastructure;
 pub(crate) mod inspector;
 pub(crate) mod moves;
 pub(crate) mod observe;
+mod outstanding;
 pub mod path;
 pub(crate) mod points;
+pub(crate) mod profile;
 pub mod question;
 pub mod report;
 mod tail;
 mod tree;
 pub(crate) mod view;
 
-pub use question::{Act, EntityAt, Matching, Question, TopBy, ViewChange};
+pub use question::{Act, EffectAt, EntityAt, Matching, ProfileFormat, Question, TopBy, ViewChange};
 pub use report::{Everywhere, Report};

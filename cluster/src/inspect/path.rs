@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The deepest that hops are told to lie below each other.
 const DEPTH_MAX: u32 = 1_000;
 
 /// A hop as the node tells of it that kept it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HopReport {
     /// Its span, 16 hexadecimal digits.
     pub span: String,
@@ -27,7 +28,7 @@ pub struct HopReport {
 }
 
 /// The hops of one trace.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct PathReport {
     /// Its id, 32 hexadecimal digits.
     pub trace: String,
@@ -42,7 +43,7 @@ pub struct PathReport {
 }
 
 /// One hop in a path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PathHop {
     /// How many hops led to it.
     pub depth: u32,

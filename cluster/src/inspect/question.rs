@@ -1,11 +1,20 @@
 //! What can be asked of a node.
 
 use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::reference::Key;
 
+/// How long a node may take to answer most questions.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it may take to make a profile of what it has noted.
+pub const PROFILE_MADE_WITHIN: Duration = Duration::from_secs(20);
+/// The longest time that is profiled.
+pub const PROFILE_S_MAX: u32 = 60;
 /// The most entries of one answer.
 pub const ENTRIES_MAX: usize = 500;
 
@@ -70,6 +79,42 @@ pub enum Question {
     Points,
     /// Do something.
     Act(Act),
+    /// Note for a time what its processor does, answered when that is over. One at a time.
+    Profile {
+        /// For how long.
+        seconds: u32,
+        /// How it is shown.
+        format: ProfileFormat,
+    },
+    /// A part of the last profile.
+    ProfilePart {
+        /// Which profile.
+        number: u64,
+        /// From this byte on.
+        from: u64,
+    },
+}
+
+impl Question {
+    /// How long a node may take to answer.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Profile { seconds, .. } => PATIENCE + PROFILE_MADE_WITHIN + Duration::from_secs(u64::from(*seconds)),
+            _ => PATIENCE,
+        }
+    }
+}
+
+/// How a profile is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileFormat {
+    /// A line for each stack, frames joined by `;`, outermost first, and how often it was seen.
+    Folded,
+    /// For `pprof`: `profile.proto`, not compressed.
+    Pprof,
+    /// An SVG that can be looked at in a browser.
+    Flamegraph,
 }
 
 /// Which entity, and how much of it may be shown.
@@ -87,8 +132,18 @@ pub struct EntityAt {
     pub reveal: bool,
 }
 
+/// Which outstanding effect of an entity: `step` or `step:ordinal`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectAt {
+    /// The step.
+    pub step: String,
+    /// Its repeat; without it the step must have only one.
+    #[serde(default)]
+    pub ordinal: Option<u64>,
+}
+
 /// By what entities stand out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TopBy {
     /// Commands.
@@ -120,6 +175,31 @@ pub enum Act {
         /// Which.
         entity: EntityAt,
     },
+    /// Make the next attempt of an outstanding effect now, not after its pause.
+    RetryEffect {
+        /// Whose.
+        entity: EntityAt,
+        /// Which.
+        effect: EffectAt,
+    },
+    /// End an outstanding effect as if its attempts were used up, where the entity knows what is to happen then.
+    GiveUpEffect {
+        /// Whose.
+        entity: EntityAt,
+        /// Which.
+        effect: EffectAt,
+    },
+    /// Give an entity now what its reminder would give it. What follows it decides by its state and the clock, so that
+    /// nothing may.
+    FireReminder {
+        /// Whose.
+        entity: EntityAt,
+    },
+    /// Always refused: when an entity must be awake follows from its state, so that it would be set again at once.
+    CancelReminder {
+        /// Whose.
+        entity: EntityAt,
+    },
     /// Send out of the memory whatever matches.
     PassivateMatching {
         /// What.
@@ -134,6 +214,26 @@ pub enum Act {
         /// For how long, in seconds.
         for_s: u64,
     },
+}
+
+impl FromStr for EffectAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (step, ordinal) = text.split_once(':').map_or((text, None), |(step, ordinal)| (step, Some(ordinal)));
+        let ordinal = ordinal.map(str::parse).transpose();
+        match ordinal {
+            Ok(ordinal) if !step.is_empty() => Ok(Self { step: step.to_owned(), ordinal }),
+            _ => Err(format!("{text:?} names no effect: write STEP or STEP:ORDINAL, such as mail:3")),
+        }
+    }
+}
+
+impl fmt::Display for EffectAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.step)?;
+        self.ordinal.map_or(Ok(()), |ordinal| write!(f, ":{ordinal}"))
+    }
 }
 
 /// Loaded entities that match all that is given.

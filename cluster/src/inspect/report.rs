@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::infrastructure::InfrastructureReport;
 use super::path::HopReport;
@@ -47,6 +48,20 @@ pub enum Report {
         /// So many.
         entities: u64,
     },
+    /// The shard is not here, or not yet: nothing was done. The asking side asks its owner again.
+    Moved,
+    /// See [`Question::Profile`](super::Question::Profile).
+    Profiled {
+        /// By which its parts are asked for.
+        number: u64,
+        /// How long it is.
+        bytes: u64,
+    },
+    /// See [`Question::ProfilePart`](super::Question::ProfilePart).
+    ProfilePart {
+        /// As base64.
+        base64: String,
+    },
     /// There is no such entity, or its shard is not here.
     Absent {
         /// What is missing.
@@ -69,7 +84,7 @@ pub struct Everywhere {
 }
 
 /// One node, as it sees itself.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct NodeReport {
     /// `name@generation`.
     pub node: String,
@@ -104,7 +119,7 @@ pub struct NodeReport {
 }
 
 /// A link to another node.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct LinkReport {
     /// `name@generation`.
     pub node: String,
@@ -121,7 +136,7 @@ pub struct LinkReport {
 }
 
 /// A shard that a node serves.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct ShardReport {
     /// The service.
     pub service: String,
@@ -157,7 +172,7 @@ pub struct ShardReport {
 }
 
 /// Transactions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CommitReport {
     /// Since the beginning.
     pub commits: u64,
@@ -194,7 +209,7 @@ pub fn mark_hot(shards: &mut [ShardReport]) {
 }
 
 /// A shard that came or went.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MoveReport {
     /// `service/number`.
     pub shard: String,
@@ -216,7 +231,7 @@ pub struct MoveReport {
 }
 
 /// One kind of entity on one node.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TypeReport {
     /// `service.entity`.
     pub kind: String,
@@ -237,7 +252,7 @@ pub struct TypeReport {
 }
 
 /// One command of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CommandReport {
     /// Its name.
     pub command: String,
@@ -256,7 +271,7 @@ pub struct CommandReport {
 }
 
 /// One entity.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct EntityReport {
     /// `service.entity`.
     pub kind: String,
@@ -299,7 +314,7 @@ pub struct EntityReport {
 }
 
 /// A command that waits for its entity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingReport {
     /// Its name.
     pub command: String,
@@ -308,7 +323,7 @@ pub struct WaitingReport {
 }
 
 /// A command that was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecentReport {
     /// Its name.
     pub command: String,
@@ -321,7 +336,7 @@ pub struct RecentReport {
 }
 
 /// An effect that is outstanding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EffectReport {
     /// The step.
     pub step: String,
@@ -336,7 +351,7 @@ pub struct EffectReport {
 }
 
 /// Events of one entity.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct HistoryReport {
     /// Oldest first.
     pub events: Vec<EventReport>,
@@ -347,7 +362,7 @@ pub struct HistoryReport {
 }
 
 /// One event of an entity.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct EventReport {
     /// The entity's version with it.
     pub version: u64,
@@ -370,7 +385,7 @@ pub struct EventReport {
 }
 
 /// One member of a state that an event changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// JSON pointer.
     pub path: String,
@@ -381,7 +396,7 @@ pub struct Change {
 }
 
 /// An entity that stands out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TopEntry {
     /// `service.entity/key`.
     pub entity: String,
@@ -403,7 +418,7 @@ pub struct TailReport {
 }
 
 /// A command that was answered.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TailEntry {
     /// Counts up on one node.
     pub number: u64,
@@ -422,7 +437,7 @@ pub struct TailEntry {
 }
 
 /// A supervisor or what it supervises.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Branch {
     /// What it is called.
     pub name: String,
@@ -431,11 +446,12 @@ pub struct Branch {
     /// Restarts of what is under it.
     pub restarts: u64,
     /// What it supervises.
+    #[schema(no_recursion)]
     pub children: Vec<Branch>,
 }
 
 /// Figures of one moment, or of the five seconds before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Point {
     /// When.
     pub at_ms: i64,

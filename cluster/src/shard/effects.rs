@@ -2,11 +2,12 @@
 //! answer, and the time to wake.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
 use ractor::{ActorProcessingErr, ActorRef};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::ask::Ask;
@@ -30,9 +31,20 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// An effect that has been started.
 pub(super) struct EffectRun {
-    /// Failed attempts so far.
-    pub attempts: u32,
+    /// Failed attempts before its command came.
+    attempts: u32,
     task: Option<AbortHandle>,
+    progress: Arc<Progress>,
+    given_up: bool,
+}
+
+/// What an effect under way shares with its entity.
+#[derive(Default)]
+struct Progress {
+    /// Failed attempts so far.
+    failed: AtomicU32,
+    /// Ends the pause before the next attempt.
+    hurry: Notify,
 }
 
 impl EffectRun {
@@ -41,10 +53,26 @@ impl EffectRun {
         self.task.is_some()
     }
 
+    /// Failed attempts so far.
+    pub(super) fn failed(&self) -> u32 {
+        self.progress.failed.load(Ordering::Relaxed)
+    }
+
     /// Its command has come; whether it helped will show.
-    pub(super) fn answered(&mut self, attempts: u32) {
+    fn answered(&mut self, attempts: u32) {
         self.attempts = attempts;
         self.task = None;
+    }
+
+    /// The next attempt is made now, or at once behind the one that is under way.
+    pub(super) fn hurry(&self) {
+        self.progress.hurry.notify_one();
+    }
+
+    /// What its calls have brought so far, or will, does not matter any more.
+    pub(super) fn give_up(&mut self) {
+        self.stop();
+        self.given_up = true;
     }
 
     /// Its answer no longer matters.
@@ -55,29 +83,34 @@ impl EffectRun {
     }
 }
 
-/// Starts an effect of `from` that has failed `attempts` times already.
-pub(super) fn start(
+/// Starts an effect of `from`; one that was started before has failed once more since.
+fn start(
     place: &Arc<ShardPlace>,
     from: Address,
     effect: PendingEffect,
-    attempts: u32,
+    before: Option<&EffectRun>,
     trace: Option<Traceparent>,
     entity: ActorRef<EntityMessage>,
 ) -> EffectRun {
+    let attempts = before.map_or(0, |run| run.attempts + 1);
+    // An operator who wanted it to hurry wants that of its next attempt, too.
+    let progress = before.map(|run| Arc::clone(&run.progress)).unwrap_or_default();
+    progress.failed.store(attempts, Ordering::Relaxed);
     let trace = Step::effect(trace, &from, effect.id.step);
-    let task = tokio::spawn(run(Arc::clone(place), from, effect, attempts, trace, entity));
-    EffectRun { attempts, task: Some(task.abort_handle()) }
+    let task = tokio::spawn(run(Arc::clone(place), from, effect, Arc::clone(&progress), trace, entity));
+    EffectRun { attempts, task: Some(task.abort_handle()), progress, given_up: false }
 }
 
 async fn run(
     place: Arc<ShardPlace>,
     from: Address,
     effect: PendingEffect,
-    mut attempts: u32,
+    progress: Arc<Progress>,
     trace: Step,
     entity: ActorRef<EntityMessage>,
 ) {
     let id = effect.id;
+    let mut attempts = progress.failed.load(Ordering::Relaxed);
     let mut answers: Vec<Option<Answer>> = vec![None; effect.calls.len()];
     let command = loop {
         if let Some((_, command)) = effect.give_up.as_ref().filter(|(most, _)| attempts >= *most) {
@@ -87,7 +120,7 @@ async fn run(
             break command.clone();
         }
         if attempts > 0 {
-            tokio::time::sleep(pause_after(attempts)).await;
+            progress.pause(attempts).await;
         }
         let Ok(permit) = place.effect_permits().acquire().await else { return };
         let calls = effect.calls.iter().zip(answers.iter_mut()).filter(|(_, answer)| answer.is_none());
@@ -106,13 +139,14 @@ async fn run(
                     let trace_id = trace.trace_id();
                     tracing::error!(entity = %from, step = id.step, trace_id, "an answer was not understood");
                     metrics::effect(&from.kind, id.step, "not_understood");
-                    tokio::time::sleep(pause_after(attempts + 1)).await;
+                    progress.pause(attempts + 1).await;
                     ended(&entity, id, attempts + 1, Vec::new(), trace);
                     return;
                 }
             }
         }
         attempts += 1;
+        progress.failed.store(attempts, Ordering::Relaxed);
         metrics::effect(&from.kind, id.step, "no_answer");
     };
     metrics::effect(&from.kind, id.step, "answered");
@@ -168,6 +202,16 @@ async fn attempt(
     }
 }
 
+impl Progress {
+    /// The pause after so many failed attempts, unless somebody is in a hurry.
+    async fn pause(&self, attempts: u32) {
+        tokio::select! {
+            () = tokio::time::sleep(pause_after(attempts)) => {}
+            () = self.hurry.notified() => {}
+        }
+    }
+}
+
 /// Exponential, with up to a quarter taken off at random so that repeats do not march in step.
 fn pause_after(attempts: u32) -> Duration {
     let full = PAUSE_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(PAUSE_MAX);
@@ -197,13 +241,12 @@ impl EntityState {
         });
         for effect in pending.effects {
             let id = effect.id;
-            let failed = match live.running.get(&id) {
-                Some(run) if run.is_running() => continue,
-                Some(run) => run.attempts + 1,
-                None => 0,
-            };
+            let before = live.running.get(&id);
+            if before.is_some_and(EffectRun::is_running) {
+                continue;
+            }
             let trace = live.traces.iter().find(|(traced, _)| *traced == id).map(|(_, trace)| *trace);
-            let run = start(&self.arguments.place, from.clone(), effect, failed, trace, myself.clone());
+            let run = start(&self.arguments.place, from.clone(), effect, before, trace, myself.clone());
             live.running.insert(id, run);
         }
     }
@@ -218,7 +261,7 @@ impl EntityState {
         traceparent: Option<Traceparent>,
     ) -> Result<(), ActorProcessingErr> {
         let live = self.live.as_mut().expect("answers come to loaded entities");
-        let Some(run) = live.running.get_mut(&id) else { return Ok(()) };
+        let Some(run) = live.running.get_mut(&id).filter(|run| !run.given_up) else { return Ok(()) };
         run.answered(attempts);
         let cause = format!("{}#{}", id.step, id.ordinal);
         let moved = self.decide_for_itself(myself, cause, &command, traceparent).await?;

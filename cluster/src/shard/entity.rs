@@ -15,6 +15,7 @@ use crate::ask::Once;
 use crate::entity::Context;
 use crate::error::Failure;
 use crate::handle::Outcome;
+use crate::inspect::Report;
 use crate::inspect::counts::command_name;
 use crate::instance::{Decided, EffectId, EntityType, Instance, Pending};
 use crate::journal::{Durable, NewRow, Permit, Release, ReplyTo, Submission};
@@ -26,6 +27,7 @@ use crate::trace::{Step, Traceparent};
 
 use super::effects::EffectRun;
 use super::look::{Ended, Look, Recent};
+use super::operate::Operation;
 use super::{ShardMessage, ShardPlace};
 
 /// How long the owner alone looks after an effect before whoever scans the table may take it for
@@ -51,6 +53,8 @@ pub(super) enum EntityMessage {
     Forget,
     /// Say how it is.
     Look(oneshot::Sender<Look>),
+    /// An operator wants something of what is outstanding. Without an answer it was not done.
+    Operate(Operation, oneshot::Sender<Report>),
 }
 
 /// A command on its way to its entity.
@@ -152,8 +156,13 @@ impl Actor for EntityActor {
         if state.live.is_none() {
             // Boxed: loading is rare and its future large.
             if let Err(failure) = Box::pin(state.load(&myself)).await? {
-                if let EntityMessage::Command(delivery) = message {
-                    delivery.reply.fail(failure);
+                match message {
+                    EntityMessage::Command(delivery) => delivery.reply.fail(failure),
+                    // Whoever asked may have given up.
+                    EntityMessage::Operate(_, answer) => {
+                        let _ = answer.send(Report::Refused { reason: failure.to_string() });
+                    }
+                    _ => {}
                 }
                 return Ok(());
             }
@@ -165,6 +174,9 @@ impl Actor for EntityActor {
             }
             EntityMessage::Durable => state.start_effects(&myself),
             EntityMessage::Wake => Box::pin(state.wake(&myself)).await?,
+            EntityMessage::Operate(operation, answer) => {
+                Box::pin(state.operate(&myself, operation, answer)).await?;
+            }
             EntityMessage::Passivate | EntityMessage::Forget | EntityMessage::Look(_) => {}
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What a shard says of itself and of its entities, and what may be done with these from outside. Nothing here loads
-//! or wakes an entity.
+//! or wakes an entity but what is done with its effects and its reminder.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -8,10 +9,11 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use super::entity::{EntityMessage, EntityState};
-use super::{Entry, ShardMessage, ShardState};
+use super::{Entry, Operation, ShardMessage, ShardState};
+use crate::inspect::Report;
 use crate::inspect::question::Matching;
 use crate::inspect::report::{EffectReport, RecentReport, WaitingReport};
-use crate::instance::PendingEffect;
+use crate::instance::{EntityType, PendingEffect};
 use crate::outstanding::Call;
 use crate::reference::{Key, Kind};
 use crate::time::Timestamp;
@@ -21,7 +23,7 @@ const WAITING_TOLD_MAX: usize = 20;
 /// Decisions that an entity remembers.
 const RECENT_MAX: usize = 6;
 
-/// What a shard is asked from outside.
+/// What a shard is asked from outside. A shard that does not serve, or not yet, leaves what is to be done unanswered.
 pub(crate) enum Inspect {
     /// Where an entity is.
     Presence { kind: Kind, key: Key, answer: oneshot::Sender<Presence> },
@@ -33,6 +35,8 @@ pub(crate) enum Inspect {
     Restart { kind: Kind, key: Key, answer: oneshot::Sender<bool> },
     /// Try an entity again that was set aside.
     Release { kind: Kind, key: Key, answer: oneshot::Sender<bool> },
+    /// Do something with what an entity has outstanding.
+    Operate { entity_type: Arc<dyn EntityType>, key: Key, operation: Operation, answer: oneshot::Sender<Report> },
     /// Send out of the memory what matches; says how many.
     PassivateMatching { matching: Matching, dry_run: bool, answer: oneshot::Sender<u64> },
 }
@@ -151,7 +155,7 @@ impl EntityState {
                 step: effect.id.step.to_owned(),
                 ordinal: effect.id.ordinal,
                 running: run.is_some_and(super::effects::EffectRun::is_running),
-                attempts: run.map_or(0, |run| run.attempts),
+                attempts: run.map_or(0, super::effects::EffectRun::failed),
                 calls: called(effect),
             }
         });
@@ -179,6 +183,9 @@ fn called(effect: &PendingEffect) -> Vec<String> {
 
 impl ShardState {
     pub(super) async fn inspect(&mut self, myself: &ActorRef<ShardMessage>, inspect: Inspect) {
+        if inspect.acts() && (self.closed || self.term.is_none()) {
+            return;
+        }
         match inspect {
             Inspect::Presence { kind, key, answer } => tell(answer, self.presence(kind, key)),
             Inspect::Waiting { answer } => tell(answer, self.waiting()),
@@ -206,6 +213,16 @@ impl ShardState {
                     }
                 }
                 tell(answer, was_aside);
+            }
+            Inspect::Operate { entity_type, key, operation, answer } => {
+                let name = (entity_type.kind(), key);
+                if self.is_quarantined(&name) {
+                    let reason = format!("{}/{} is set aside; release it first", name.0, name.1);
+                    tell(answer, Report::Refused { reason });
+                } else if let Some(entry) = self.entry(myself, &name, &entity_type, false).await {
+                    entry.last_used = Instant::now();
+                    drop(entry.actor.cast(EntityMessage::Operate(operation, answer)));
+                }
             }
             Inspect::PassivateMatching { matching, dry_run, answer } => {
                 tell(answer, self.passivate_matching(&matching, dry_run));
@@ -263,6 +280,13 @@ impl ShardState {
             }
         }
         count
+    }
+}
+
+impl Inspect {
+    /// Whether it does something with one entity, which only the owner of its shard may.
+    fn acts(&self) -> bool {
+        matches!(self, Self::Passivate { .. } | Self::Restart { .. } | Self::Release { .. } | Self::Operate { .. })
     }
 }
 

@@ -4,11 +4,13 @@
 //! - `queue`: what waits in front of an entity
 //! - `look`: what it says of itself and its entities, and what may be done with them from outside
 //! - `effects`: what an entity wants from the rest of the world
+//! - `operate`: what an operator may do with that
 //! - this file: loading on demand, passivation, restarts and quarantine, handing the shard over
 
 mod effects;
 mod entity;
 mod look;
+mod operate;
 mod queue;
 
 use std::collections::{HashMap, VecDeque};
@@ -36,6 +38,7 @@ use crate::time::Timestamp;
 pub(crate) use entity::{Delivery, EFFECT_GRACE};
 use entity::{EntityActor, EntityArguments, EntityMessage};
 pub(crate) use look::{Inspect, Presence, Waiting};
+pub(crate) use operate::Operation;
 use queue::Queue;
 
 /// An entity that fails so often within [`FAILURE_WINDOW`] is set aside.

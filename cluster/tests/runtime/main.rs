@@ -2,6 +2,7 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+mod operate;
 mod sample;
 #[path = "../support/settings.rs"]
 mod settings;

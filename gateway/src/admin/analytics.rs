@@ -7,45 +7,40 @@ use axum::{Json as JsonBody, Router};
 use nakku_actors::analytics::Analytics;
 use nakku_cluster::Cluster;
 use nakku_cluster::events::rebuild::{self, Rebuilding};
-use serde::Deserialize;
+use utoipa::OpenApi;
 
+use super::inspect::reason::{Because, audit};
+use super::session::Operator;
 use crate::extract::Json;
-use crate::problem::{Code, Problem};
-
-/// The longest reason, in characters.
-const REASON_MAX: usize = 200;
+use crate::problem::{Problem, ProblemBody};
 
 /// Its routes.
 pub(crate) fn routes(cluster: Cluster) -> Router {
     Router::new().route("/admin/v1/analytics/rebuild", get(progress).post(begin)).with_state(cluster)
 }
 
-/// Why.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    /// For the log.
-    reason: String,
-}
+/// What the routes are, for the document of the admin API.
+#[derive(OpenApi)]
+#[openapi(paths(progress, begin))]
+pub(crate) struct Documented;
 
+/// How far gathering the sums anew is.
+#[utoipa::path(get, path = "/admin/v1/analytics/rebuild", tag = "analytics",
+    responses((status = 200, body = Rebuilding), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn progress(State(cluster): State<Cluster>) -> Result<JsonBody<Rebuilding>, Problem> {
     Ok(JsonBody(rebuild::progress::<Analytics>(&cluster).await?))
 }
 
-/// Intakes that are at it go on; the others begin. So a call that failed half-way is simply repeated.
+/// Gathers all sums anew. Intakes that are at it go on; the others begin. So a call that failed half-way is simply
+/// repeated.
+#[utoipa::path(post, path = "/admin/v1/analytics/rebuild", tag = "analytics", request_body = Because,
+    responses((status = 202, body = Rebuilding), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn begin(
     State(cluster): State<Cluster>,
-    Json(Body { reason }): Json<Body>,
+    operator: Operator,
+    Json(because): Json<Because>,
 ) -> Result<(StatusCode, JsonBody<Rebuilding>), Problem> {
-    let reason = reason.trim();
-    if reason.is_empty() {
-        return Err(Problem::new(Code::MissingField, "say why").field("reason"));
-    }
-    if reason.chars().count() > REASON_MAX {
-        let problem = Problem::new(Code::InvalidValue, format!("a reason has at most {REASON_MAX} characters"));
-        return Err(problem.field("reason"));
-    }
-    tracing::info!(reason, "analytics are gathered anew, told by the admin API");
+    audit(&operator.0, &because.reason, "rebuild_analytics", "all intakes")?;
     let rebuilding = rebuild::begin::<Analytics>(&cluster).await?;
     Ok((StatusCode::ACCEPTED, JsonBody(rebuilding)))
 }

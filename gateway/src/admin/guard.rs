@@ -10,7 +10,10 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_T
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use nakku_cluster::Cluster;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::console;
@@ -84,9 +87,15 @@ impl Guard {
     /// Who sent the request.
     pub(crate) async fn operator(&self, method: &Method, headers: &HeaderMap) -> Result<Operator, Problem> {
         if headers.contains_key(AUTHORIZATION) {
-            let right = self.is_token(bearer(headers)?);
-            let wrong = || Problem::new(Code::TokenInvalid, "this is not the admin token");
-            return right.then(Operator::token).ok_or_else(wrong);
+            let token = bearer(headers)?;
+            if self.is_token(token) {
+                return Ok(Operator::token());
+            }
+            return Err(if is_of_a_user(token) {
+                Problem::new(Code::Forbidden, "a user's token opens nothing here, whatever their roles; log in instead")
+            } else {
+                Problem::new(Code::TokenInvalid, "this is not the admin token")
+            });
         }
         let missing = || Problem::new(Code::TokenMissing, "the header Authorization: Bearer is missing, and a session");
         let session = self.sessions.of(&self.cluster, headers).await?.ok_or_else(missing)?;
@@ -171,6 +180,13 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
+}
+
+/// Whether it has the form of the tokens that users have; nothing is checked of it.
+fn is_of_a_user(token: &str) -> bool {
+    let mut parts = token.split('.').map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let head = parts.next().flatten().and_then(|head| serde_json::from_slice::<Value>(&head).ok());
+    parts.filter(Option::is_some).count() == 2 && head.is_some_and(|head| head["alg"].is_string())
 }
 
 /// The console's files hold nothing of the cluster, who logs in is not known yet, and whether somebody has is no error.

@@ -3,6 +3,7 @@
 //!
 //! - [`users`], [`dead_letters`], [`webhooks`], [`analytics`]: what can be asked, one file each
 //! - [`inspect`]: into every node, shard and entity
+//! - [`openapi`]: all of it as a document
 //! - `guard`: who is let in, `session`: who acts, `console`: the page
 
 mod analytics;
@@ -10,6 +11,7 @@ pub(crate) mod console;
 mod dead_letters;
 pub(crate) mod guard;
 mod inspect;
+pub mod openapi;
 pub(crate) mod session;
 mod users;
 mod webhooks;
@@ -27,6 +29,7 @@ use nakku_cluster::Cluster;
 use nakku_cluster::status::ClusterStatus;
 
 use crate::gateway::GatewayError;
+use crate::problem::ProblemBody;
 use crate::routes::problems_for_the_rest;
 use crate::server::{Server, ServerLimits};
 use crate::settings::AdminSettings;
@@ -68,7 +71,15 @@ pub async fn start_admin(cluster: Cluster, settings: AdminSettings) -> Result<Ad
     let analytics = analytics::routes(cluster.clone());
     let inspect = inspect::routes(cluster.clone());
     let status = Router::new().route("/admin/v1/status", get(status)).with_state(cluster.clone());
-    let routes = status.merge(users).merge(dead_letters).merge(analytics).merge(webhooks).merge(inspect).merge(console);
+    let document = Router::new().route("/admin/v1/openapi.json", get(openapi::serve));
+    let routes = status
+        .merge(document)
+        .merge(users)
+        .merge(dead_letters)
+        .merge(analytics)
+        .merge(webhooks)
+        .merge(inspect)
+        .merge(console);
     let routes = problems_for_the_rest(routes).layer(middleware::from_fn_with_state(guard.clone(), guard::guard));
     let server = Server::start(settings.listen, LIMITS, routes)
         .await
@@ -91,6 +102,9 @@ impl Admin {
     }
 }
 
+/// What this node knows of the cluster.
+#[utoipa::path(get, path = "/admin/v1/status", tag = "views",
+    responses((status = 200, body = ClusterStatus), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn status(State(cluster): State<Cluster>) -> Json<ClusterStatus> {
     Json(cluster.status().await)
 }

@@ -17,15 +17,15 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use nakku_actors::user::command::Role;
 use nakku_actors::user::{Command, Reply, User};
 use nakku_cluster::{Ask, AskError, Cluster, Key, Ref};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::{OpenApi, ToSchema};
 
 use super::guard::Guard;
 use crate::auth;
 use crate::client_address::client_network;
 use crate::extract::Json;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::server::Peer;
 use crate::shared::RateLimits;
 
@@ -162,17 +162,39 @@ pub(crate) fn routes(guard: Arc<Guard>) -> Router {
 }
 
 /// Who logs in: either by e-mail and password, or by the admin token.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
+    /// Of an account with the role admin.
     #[serde(default)]
     email: Option<String>,
+    /// Of the account.
     #[serde(default)]
     password: Option<String>,
+    /// The admin token.
     #[serde(default)]
     token: Option<String>,
 }
 
+/// A session.
+#[derive(Serialize, ToSchema)]
+struct SessionBody {
+    /// The e-mail of an admin, or `token`; null when nobody is logged in.
+    operator: Option<String>,
+    /// What requests that change something must show in the header `X-Nakku-Csrf`.
+    csrf: String,
+}
+
+/// What the routes are, for the document of the admin API.
+#[derive(OpenApi)]
+#[openapi(paths(open, show, close))]
+pub(crate) struct Documented;
+
+/// Logs in, by account or by admin token; the answer sets the cookie of the session.
+#[utoipa::path(post, path = "/admin/v1/session", tag = "session",
+    security(()),
+    request_body = Credentials,
+    responses((status = 200, body = SessionBody), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn open(State(guard): State<Arc<Guard>>, request: Request) -> Result<Response, Problem> {
     let peer = request.extensions().get::<Peer>().map(|peer| client_network(peer.0.to_canonical()));
     let peer = peer.unwrap_or_default();
@@ -219,14 +241,19 @@ async fn known(guard: &Guard, credentials: Credentials) -> Result<(Operator, Opt
 }
 
 /// Who the session is of, and what its page must show, for a page that was loaded anew; nobody when there is none.
-async fn show(State(guard): State<Arc<Guard>>, headers: HeaderMap) -> JsonBody<Value> {
+#[utoipa::path(get, path = "/admin/v1/session", tag = "session", security(()),
+    responses((status = 200, body = SessionBody), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn show(State(guard): State<Arc<Guard>>, headers: HeaderMap) -> JsonBody<SessionBody> {
     let Ok(operator) = guard.operator(&Method::GET, &headers).await else {
-        return JsonBody(json!({ "operator": null, "csrf": "" }));
+        return JsonBody(SessionBody { operator: None, csrf: String::new() });
     };
     let session = cookie(&headers).and_then(|cookie| guard.sessions.look(cookie, Instant::now()));
     JsonBody(body(&operator, session.as_ref().map_or("", |session| &session.csrf)))
 }
 
+/// Logs out.
+#[utoipa::path(delete, path = "/admin/v1/session", tag = "session",
+    responses((status = 204, description = "The session has ended"), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn close(State(guard): State<Arc<Guard>>, headers: HeaderMap) -> impl IntoResponse {
     if let Some(session) = cookie(&headers).and_then(|cookie| guard.sessions.close(cookie)) {
         tracing::info!(target: "nakku::audit", operator = session.operator.0, "admin logged out");
@@ -235,8 +262,8 @@ async fn close(State(guard): State<Arc<Guard>>, headers: HeaderMap) -> impl Into
     (StatusCode::NO_CONTENT, AppendHeaders([(SET_COOKIE, gone)]))
 }
 
-fn body(operator: &Operator, csrf: &str) -> Value {
-    json!({ "operator": operator.0, "csrf": csrf })
+fn body(operator: &Operator, csrf: &str) -> SessionBody {
+    SessionBody { operator: Some(operator.0.clone()), csrf: csrf.to_owned() }
 }
 
 fn set_cookie(value: &str, life: Duration, secure: bool) -> String {

@@ -14,9 +14,12 @@ use nakku_actors::notification::webhook::{Command, Rejection, Reply, SigningSecr
 use nakku_cluster::{Ask, Cluster, Key, Query as Rows, Ref};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
+use super::inspect::reason::note;
+use super::session::Operator;
 use crate::extract::{Json, Path, Query};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::routes::{Answer, Page, PageQuery, next_page, page_limit};
 use crate::settings::WebhookSettings;
 
@@ -28,6 +31,11 @@ const IN_FORCE_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Random bytes of a new secret.
 const SECRET_BYTES: usize = 32;
+
+/// What the routes are, for the document of the admin API.
+#[derive(OpenApi)]
+#[openapi(paths(list, create, show, change, remove, attempts, replay, rotate_secret))]
+pub(crate) struct Documented;
 
 /// What the routes need.
 #[derive(Clone)]
@@ -57,79 +65,100 @@ async fn not_enabled() -> Problem {
 }
 
 /// A webhook that is to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewWebhook)]
 #[serde(deny_unknown_fields)]
 struct New {
+    /// Where events are sent.
     url: String,
+    /// Names of events, such as `order.confirmed`, or families, such as `order.*`.
     types: Vec<String>,
 }
 
 /// What is to be changed; what is absent stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = WebhookChange)]
 #[serde(deny_unknown_fields)]
 struct Change {
+    /// Where events are sent.
     #[serde(default)]
     url: Option<String>,
+    /// All of them.
     #[serde(default)]
     types: Option<Vec<String>>,
+    /// Whether events are sent.
     #[serde(default)]
     enabled: Option<bool>,
 }
 
 /// What is to be sent again: one of the two.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SendAgain)]
 #[serde(deny_unknown_fields)]
 struct Again {
+    /// Ids of events.
     #[serde(default)]
     events: Option<Vec<String>>,
+    /// All that were given up.
     #[serde(default)]
     failed: bool,
 }
 
 /// Which attempts.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct AttemptsQuery {
     /// Only those before this number.
     #[serde(default)]
     before: Option<u64>,
+    /// At most so many, 1 to 200. Default 50.
     #[serde(default)]
     limit: Option<u32>,
 }
 
 /// A webhook in a list, as last committed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedWebhook)]
 struct Listed {
+    /// Its key.
+    #[schema(value_type = String)]
     id: Key,
+    /// Where events are sent.
     url: String,
+    /// Which are.
     types: Vec<String>,
+    /// Whether they are.
     enabled: bool,
-    #[serde(flatten)]
-    disabled: Option<Disabled>,
+    /// Why they are not, as a word for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<&'static str>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_detail: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_at_ms: Option<i64>,
+    /// When it was made.
     created_at_ms: i64,
+    /// When it last took something.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_success_at_ms: Option<i64>,
 }
 
-/// Why a webhook is sent nothing.
-#[derive(Serialize)]
-struct Disabled {
-    /// A word for programs.
-    disabled_reason: &'static str,
-    /// For people.
-    disabled_detail: String,
-    disabled_at_ms: i64,
-}
-
 /// A webhook with how it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShownWebhook)]
 struct Shown {
     #[serde(flatten)]
     listed: Listed,
     /// Whether the latest change holds for all events that occur from now on.
     in_force: bool,
+    /// Deliveries that are due or under way.
     pending: u64,
+    /// Deliveries that were given up.
     failed: u64,
+    /// When the next attempt is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at_ms: Option<i64>,
     /// Only in the answer that makes or replaces it.
@@ -138,39 +167,58 @@ struct Shown {
 }
 
 /// An attempt in the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AttemptBody {
+    /// Rises with each attempt of the endpoint.
     number: u64,
+    /// The event's id.
     event: String,
+    /// Its name.
     event_type: String,
+    /// Which attempt of the event it was, from 1.
     nth: u32,
+    /// When it ended.
     at_ms: i64,
+    /// How long it took.
     took_ms: u64,
+    /// Whether the endpoint took it.
     delivered: bool,
+    /// What the endpoint answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    /// Why it did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// When the next one is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at_ms: Option<i64>,
 }
 
 /// A page of the log, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Attempts {
     items: Vec<AttemptBody>,
+    /// Where the next page goes on (`before`).
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
 }
 
 /// What is sent again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SentAgain)]
 struct Replayed {
+    /// How many.
     events: u64,
+    /// Ids of events that are not kept.
     unknown: Vec<String>,
+    /// How many more there are.
     left: u64,
 }
 
+/// Webhooks in the order of their keys, as last committed.
+#[utoipa::path(get, path = "/admin/v1/webhooks", tag = "webhooks",
+    params(PageQuery),
+    responses((status = 200, body = Page<Listed>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn list(State(webhooks): State<Webhooks>, Query(query): Query<PageQuery>) -> Answer<Page<Listed>> {
     let limit = query.limit()?;
     let rows = Rows::new().integer("live", 1).after(query.after()?).limit(limit);
@@ -180,8 +228,13 @@ async fn list(State(webhooks): State<Webhooks>, Query(query): Query<PageQuery>) 
     Ok(JsonBody(Page { items: items.collect(), next }))
 }
 
+/// Makes one; its secret is shown in this answer only.
+#[utoipa::path(post, path = "/admin/v1/webhooks", tag = "webhooks",
+    request_body = New,
+    responses((status = 201, body = Shown), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn create(
     State(webhooks): State<Webhooks>,
+    operator: Operator,
     Json(new): Json<New>,
 ) -> Result<(StatusCode, JsonBody<Shown>), Problem> {
     let url = webhooks.url(&new.url)?;
@@ -195,31 +248,57 @@ async fn create(
         webhooks.ask(&id, &Command::Delete).await?;
         return Err(Problem::new(Code::LimitReached, reason.to_string()));
     }
-    tracing::info!(webhook = %id, types = ?view.types, "webhook made by the admin API");
+    note(&operator.0, "create_webhook", &id, &format!("{} {:?}", view.url, view.types));
     let shown = Shown { secret: Some(secret.expose().to_owned()), ..Shown::of(id, view) };
     Ok((StatusCode::CREATED, JsonBody(shown)))
 }
 
+/// One, with how it is.
+#[utoipa::path(get, path = "/admin/v1/webhooks/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's key")),
+    responses((status = 200, body = Shown), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn show(State(webhooks): State<Webhooks>, Path(id): Path<Key>) -> Answer<Shown> {
     let view = webhooks.view(&id, &Command::Get).await?;
     Ok(JsonBody(Shown::of(id, view)))
 }
 
-async fn change(State(webhooks): State<Webhooks>, Path(id): Path<Key>, Json(change): Json<Change>) -> Answer<Shown> {
+/// Changes what is given.
+#[utoipa::path(patch, path = "/admin/v1/webhooks/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's key")),
+    request_body = Change,
+    responses((status = 200, body = Shown), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn change(
+    State(webhooks): State<Webhooks>,
+    operator: Operator,
+    Path(id): Path<Key>,
+    Json(change): Json<Change>,
+) -> Answer<Shown> {
     let url = change.url.map(|url| webhooks.url(&url)).transpose()?;
     let command = Command::Update { url, types: change.types, enabled: change.enabled };
     webhooks.ask(&id, &command).await?;
     let view = webhooks.in_force(&id).await?;
-    tracing::info!(webhook = %id, enabled = view.status == Status::Enabled, "webhook changed by the admin API");
+    note(&operator.0, "change_webhook", &id, &format!("{} {:?} {:?}", view.url, view.types, view.status));
     Ok(JsonBody(Shown::of(id, view)))
 }
 
-async fn remove(State(webhooks): State<Webhooks>, Path(id): Path<Key>) -> Result<StatusCode, Problem> {
+/// Forgets it; nothing is sent to it any more.
+#[utoipa::path(delete, path = "/admin/v1/webhooks/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's key")),
+    responses((status = 204, description = "It is gone"), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn remove(
+    State(webhooks): State<Webhooks>,
+    operator: Operator,
+    Path(id): Path<Key>,
+) -> Result<StatusCode, Problem> {
     webhooks.ask(&id, &Command::Delete).await?;
-    tracing::info!(webhook = %id, "webhook removed by the admin API");
+    note(&operator.0, "remove_webhook", &id, "");
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What became of what was sent, newest first.
+#[utoipa::path(get, path = "/admin/v1/webhooks/{id}/attempts", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's key"), AttemptsQuery),
+    responses((status = 200, body = Attempts), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn attempts(
     State(webhooks): State<Webhooks>,
     Path(id): Path<Key>,
@@ -235,7 +314,17 @@ async fn attempts(
     }
 }
 
-async fn replay(State(webhooks): State<Webhooks>, Path(id): Path<Key>, Json(again): Json<Again>) -> Answer<Replayed> {
+/// Sends events again: some, or all that were given up.
+#[utoipa::path(post, path = "/admin/v1/webhooks/{id}/replay", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's key")),
+    request_body = Again,
+    responses((status = 200, body = Replayed), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn replay(
+    State(webhooks): State<Webhooks>,
+    operator: Operator,
+    Path(id): Path<Key>,
+    Json(again): Json<Again>,
+) -> Answer<Replayed> {
     let what = match (again.events, again.failed) {
         (Some(events), false) => Replay::Events(events),
         (None, true) => Replay::Failed,
@@ -243,17 +332,21 @@ async fn replay(State(webhooks): State<Webhooks>, Path(id): Path<Key>, Json(agai
     };
     match webhooks.ask(&id, &Command::Replay { what }).await? {
         Reply::Replayed { events, unknown, left } => {
-            tracing::info!(webhook = %id, events, "deliveries replayed by the admin API");
+            note(&operator.0, "replay_webhook", &id, &format!("{events} events"));
             Ok(JsonBody(Replayed { events, unknown, left }))
         }
         other => Err(Problem::unexpected(&other)),
     }
 }
 
-async fn rotate_secret(State(webhooks): State<Webhooks>, Path(id): Path<Key>) -> Answer<Shown> {
+/// Signs with another secret from now on, and for a day with the one before as well; it is shown in this answer only.
+#[utoipa::path(post, path = "/admin/v1/webhooks/{id}/rotate-secret", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's key")),
+    responses((status = 200, body = Shown), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn rotate_secret(State(webhooks): State<Webhooks>, operator: Operator, Path(id): Path<Key>) -> Answer<Shown> {
     let secret = new_secret();
     let view = webhooks.view(&id, &Command::RotateSecret { secret: secret.clone() }).await?;
-    tracing::info!(webhook = %id, "secret of a webhook replaced by the admin API");
+    note(&operator.0, "rotate_webhook_secret", &id, "");
     Ok(JsonBody(Shown { secret: Some(secret.expose().to_owned()), ..Shown::of(id, view) }))
 }
 
@@ -291,37 +384,40 @@ impl Webhooks {
 impl Listed {
     fn of_head(id: Key, head: Head) -> Option<Self> {
         let endpoint = head.endpoint?;
+        let (disabled_reason, disabled_detail, disabled_at_ms) = disabled(&endpoint.status);
         Some(Self {
             id,
             url: endpoint.url,
             types: endpoint.types,
             enabled: endpoint.status == Status::Enabled,
-            disabled: Disabled::of(&endpoint.status),
+            disabled_reason,
+            disabled_detail,
+            disabled_at_ms,
             created_at_ms: endpoint.created_at.0,
             last_success_at_ms: head.last_success_at.map(|at| at.0),
         })
     }
 }
 
-impl Disabled {
-    fn of(status: &Status) -> Option<Self> {
-        match status {
-            Status::Enabled => None,
-            Status::Disabled { reason, at } => {
-                Some(Self { disabled_reason: reason.code(), disabled_detail: reason.to_string(), disabled_at_ms: at.0 })
-            }
-        }
+/// Why a webhook is sent nothing, and since when.
+fn disabled(status: &Status) -> (Option<&'static str>, Option<String>, Option<i64>) {
+    match status {
+        Status::Enabled => (None, None, None),
+        Status::Disabled { reason, at } => (Some(reason.code()), Some(reason.to_string()), Some(at.0)),
     }
 }
 
 impl Shown {
     fn of(id: Key, view: View) -> Self {
+        let (disabled_reason, disabled_detail, disabled_at_ms) = disabled(&view.status);
         let listed = Listed {
             id,
             url: view.url,
             types: view.types,
             enabled: view.status == Status::Enabled,
-            disabled: Disabled::of(&view.status),
+            disabled_reason,
+            disabled_detail,
+            disabled_at_ms,
             created_at_ms: view.created_at.0,
             last_success_at_ms: view.last_success_at.map(|at| at.0),
         };

@@ -18,7 +18,8 @@ const GROUP: &str = "nakku-analytics";
 
 async fn ask(admin: &Admin, method: Method, path: &str) -> Answer {
     let url = format!("http://{}/admin/v1/dead-letters{path}", admin.local_address());
-    Answer::to(reqwest::Client::new().request(method, url).bearer_auth(ADMIN_TOKEN)).await
+    let request = reqwest::Client::new().request(method.clone(), url).bearer_auth(ADMIN_TOKEN);
+    Answer::to(if method == Method::POST { request.json(&json!({ "reason": "a test" })) } else { request }).await
 }
 
 /// The letter about a subject in the list of a group, or of all.

@@ -204,7 +204,11 @@ fn personal_data_is_shown_for_a_reason_only() {
         }
         ask(&admin, Method::GET, &format!("{path}?reveal="), None).await.expect(422).problem("missing_field");
         let shown = get(&admin, &format!("{path}?reveal=ticket%2017")).await;
-        assert_eq!((&shown["state"]["head"]["email"], &shown["masked"]), (&json!(email), &json!([])));
+        assert_eq!(
+            (&shown["state"]["head"]["email"], &shown["masked"]),
+            (&json!(email), &json!(["password", "current"]))
+        );
+        assert!(!shown.to_string().contains("$argon2"), "a secret is never shown: {shown}");
     });
 }
 
@@ -308,6 +312,52 @@ fn commands_are_told_as_they_are_answered() {
 }
 
 #[test]
+fn who_reads_too_slowly_is_told_how_much_was_missed() {
+    on_shop(async |shop| {
+        let admin = shop.admin().await;
+        let url = format!("http://{}/admin/v1/tail?seconds=600", admin.local_address());
+        let mut told = reqwest::Client::new().get(url).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        // More than are handed out, until what is kept for that is full.
+        let asking = async {
+            let target = nakku_cluster::Cluster::reference::<nakku_actors::cart::Cart>("u-hasty").unwrap();
+            loop {
+                let get = nakku_actors::cart::Command::Get;
+                let asks = (0..64).map(|_| {
+                    let ask = nakku_cluster::Ask::within(PATIENCE);
+                    let (cluster, target, get) = (shop.node.cluster(), &target, &get);
+                    async move { cluster.ask(target, get, ask).await.map(drop) }
+                });
+                // A refusal because of too many is fine here.
+                futures::future::join_all(asks).await;
+            }
+        };
+        let reading = async {
+            let mut text = String::new();
+            while let Some(chunk) = told.chunk().await.unwrap() {
+                text.push_str(&String::from_utf8_lossy(&chunk));
+                if let Some((_, missed)) = text.split_once("event: missed\ndata: ")
+                    && let Some((missed, _)) = missed.split_once('\n')
+                {
+                    return serde_json::from_str::<Value>(missed).expect("JSON");
+                }
+                let kept = text.rfind("\n\n").map_or(0, |end| end + 2);
+                text.drain(..kept);
+            }
+            panic!("the stream ended: {text}");
+        };
+        let missed = tokio::select! {
+            missed = tokio::time::timeout(PATIENCE * 3, reading) => missed.expect("it is told"),
+            () = asking => unreachable!("it never ends"),
+        };
+        assert!(
+            missed["count"].as_u64() > Some(0) && missed["node"].as_str().unwrap().starts_with("only@"),
+            "{missed}"
+        );
+        admin.drain(Duration::from_millis(100)).await;
+    });
+}
+
+#[test]
 fn what_is_not_there_is_said_clearly() {
     on_shop(async |shop| {
         let admin = shop.admin().await;
@@ -345,6 +395,6 @@ fn what_is_not_there_is_said_clearly() {
         let customer = shop.customer().await;
         let url = format!("http://{}/admin/v1/nodes", admin.local_address());
         let token = customer.token.as_deref().unwrap();
-        Answer::to(reqwest::Client::new().get(url).bearer_auth(token)).await.expect(401).problem("token_invalid");
+        Answer::to(reqwest::Client::new().get(url).bearer_auth(token)).await.expect(403).problem("forbidden");
     });
 }

@@ -11,6 +11,11 @@
 //! - `locations`: places of stores, zones, terms, riders
 //! - `live`: updates as they happen
 //! - `console`: who is let in to the admin listener, and its page
+//! - `contract`: what the admin API answers is as its document says
+//! - `audit`: who did what, and why
+//! - `outstanding`: effects that fail, and reminders
+//! - `masking`: what is personal or secret is not shown
+//! - `mail`: a mail server that takes nothing until it is told to
 //! - `dead_letters`: events that could not be processed
 //! - `operation`: health, documents, limits, draining
 //! - `sharing`: what several gateways share, with and without Redis
@@ -18,15 +23,20 @@
 
 mod access;
 mod analytics;
+mod audit;
 mod bad_input;
 mod console;
+mod contract;
 mod dead_letters;
 mod erasure;
 mod inspect;
 mod live;
 mod locations;
+mod mail;
+mod masking;
 mod operation;
 mod orders;
+mod outstanding;
 mod poison;
 #[path = "../redis/server.rs"]
 #[allow(dead_code, reason = "the tests of Redis itself use the rest")]

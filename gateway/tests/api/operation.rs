@@ -52,7 +52,7 @@ fn the_admin_listener_is_guarded() {
         Answer::to(request()).await.expect(401).problem("token_missing");
         Answer::to(request().bearer_auth("another")).await.expect(401).problem("token_invalid");
         let user = shop.staff("admin").await.token.unwrap();
-        Answer::to(request().bearer_auth(user)).await.expect(401).problem("token_invalid");
+        Answer::to(request().bearer_auth(user)).await.expect(403).problem("forbidden");
         let status = Answer::to(request().bearer_auth(ADMIN_TOKEN)).await.expect(200).body;
         assert_eq!(status["nodes"][0]["name"], "only", "{status}");
         let webhooks = format!("http://{}/admin/v1/webhooks/wh-1", admin.local_address());

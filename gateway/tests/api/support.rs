@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use nakku_actors::demo;
 use nakku_actors::payment::SimulatedCard;
+use nakku_actors::{Options, demo};
 use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::LinkCredits;
 use nakku_cluster::membership::Roles;
@@ -18,7 +18,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::poison;
+use crate::mail::Mail;
+use crate::{audit, contract, poison};
 
 /// Signs the tokens here.
 pub const JWT_SECRET: &str = "a secret for tests, of 32 bytes or more";
@@ -80,7 +81,8 @@ pub fn settings() -> GatewaySettings {
 async fn open() -> Shop {
     let folder = std::env::temp_dir().join(format!("nakku-api-{:016x}", rand::random::<u64>()));
     let url = format!("sqlite://{}/nakku.db", folder.display());
-    let services: Vec<_> = nakku_actors::services()
+    audit::keep();
+    let services: Vec<_> = nakku_actors::services_with(Options { webhooks: true })
         .into_iter()
         .map(|service| if service.name == "order" { poison::within(service) } else { service })
         .collect();
@@ -107,7 +109,7 @@ async fn open() -> Shop {
         version: "test".into(),
     };
     let card = Arc::new(SimulatedCard::default());
-    let node = Node::start(settings_of_node, services, vec![card]).await.expect("the node starts");
+    let node = Node::start(settings_of_node, services, vec![card, Arc::new(Mail)]).await.expect("the node starts");
     demo::seed(&node.cluster()).await.expect("the demo shop is put in");
     let gateway = nakku_gateway::start(node.cluster(), settings()).await.expect("the gateway starts");
     Shop { node, gateway }
@@ -251,10 +253,14 @@ impl Client {
 
 impl Answer {
     pub async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("the gateway answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("the gateway answers");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a whole body");
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        contract::hold(&method, &path, status, &headers, &body);
         Self { status, headers, body }
     }
 

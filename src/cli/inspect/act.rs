@@ -243,13 +243,13 @@ struct Passivated {
 }
 
 impl Because {
-    fn body(&self) -> Value {
+    pub(super) fn body(&self) -> Value {
         json!({ "reason": self.reason })
     }
 }
 
 /// As the nodes want it, so that nothing has been sent when it is refused.
-fn reason(text: &str) -> Result<String, String> {
+pub(crate) fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     match text.chars().count() {
         0 => Err("say why".to_owned()),
@@ -278,7 +278,7 @@ async fn act(one: &OneEntity, act: &str, done: &str, not: &str) -> Done {
     if one.because.look.json { Ok(()) } else { show::line(&format!("{kind}/{key} {done}")) }
 }
 
-async fn post(look: &Look, steps: &[&str], body: &Value) -> Result<Value, Wrong> {
+pub(super) async fn post(look: &Look, steps: &[&str], body: &Value) -> Result<Value, Wrong> {
     let path = address::path(steps, &[])?;
     let client = look.client.client(Listener::Admin)?;
     client.send(Method::POST, &path, &[], Some(body)).await?.succeeded(&format!("POST {path}"))

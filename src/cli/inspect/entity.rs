@@ -38,7 +38,7 @@ pub struct Entity {
     /// As it was after so many events
     #[arg(long, value_name = "VERSION")]
     pub at: Option<u64>,
-    /// Show personal data and secrets too; the reason is kept in the log
+    /// Show personal data too, though never secrets; the reason is kept in the log
     #[arg(long, value_name = "REASON")]
     pub reveal: Option<String>,
 }
@@ -61,7 +61,7 @@ pub struct History {
     /// With the events themselves, and values in full
     #[arg(long)]
     pub full: bool,
-    /// Show personal data and secrets too; the reason is kept in the log
+    /// Show personal data too, though never secrets; the reason is kept in the log
     #[arg(long, value_name = "REASON")]
     pub reveal: Option<String>,
 }
@@ -133,7 +133,7 @@ pub fn entity_text(entity: &EntityReport, page: &Page) -> String {
         lines.push(format!("wakes {}, at {} UTC", units::ago(at_ms, page.now), units::date(at_ms)));
     }
     if !entity.masked.is_empty() {
-        lines.push(format!("masked: {} (--reveal REASON shows them)", entity.masked.join(", ")));
+        lines.push(format!("masked: {} (--reveal REASON shows all but secrets)", entity.masked.join(", ")));
     }
     let mut parts = vec![lines.join("\n")];
     if !entity.waiting_commands.is_empty() {

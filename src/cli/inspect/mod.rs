@@ -6,6 +6,7 @@
 //! - [`tail`]: commands as they are answered; [`trace`]: the path of one request
 //! - [`infrastructure`]: what works behind the shards
 //! - [`act`]: whatever changes something, always for a reason
+//! - [`outstanding`]: the effects and the reminder of one entity
 //! - [`completion`]: what a shell completes, names of the live cluster among it
 //! - [`kind`]: kinds by shorter names
 //! - [`address`]: paths of the API
@@ -17,6 +18,7 @@ pub mod entity;
 pub mod infrastructure;
 mod kind;
 pub mod nodes;
+pub mod outstanding;
 pub mod shards;
 pub mod tail;
 pub mod trace;
@@ -72,6 +74,12 @@ pub enum Inspect {
     Rebalancing(act::Rebalancing),
     /// Have one node log more or less for a time
     LogLevel(act::LogLevel),
+    /// Retry or give up what one entity has outstanding elsewhere
+    #[command(subcommand)]
+    Effect(outstanding::Effect),
+    /// Wake one entity as its reminder would
+    #[command(subcommand)]
+    Reminder(outstanding::Reminder),
     /// Send one entity out of the memory
     Passivate(act::OneEntity),
     /// Drop what the memory holds of one entity and read it anew
@@ -115,6 +123,8 @@ pub async fn run(command: &Inspect) -> Done {
         Inspect::Undrain(one) => act::undrain(one).await,
         Inspect::Rebalancing(command) => act::rebalancing(command).await,
         Inspect::LogLevel(arguments) => act::log_level(arguments).await,
+        Inspect::Effect(command) => outstanding::effect(command).await,
+        Inspect::Reminder(command) => outstanding::reminder(command).await,
         Inspect::Passivate(one) => act::passivate(one).await,
         Inspect::Restart(one) => act::restart(one).await,
         Inspect::Release(one) => act::release(one).await,

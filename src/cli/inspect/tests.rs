@@ -282,7 +282,7 @@ order.order/u-1.o-2
 loaded on node-1@1, shard order/3, in memory for 3m12s, asked 12s ago
 version 7 (6 durable), last journal row 1234, head 2.1 KiB, 1 commands waiting
 wakes in 1m00s, at 2026-11-22 23:54:50.123 UTC
-masked: address (--reveal REASON shows them)
+masked: address (--reveal REASON shows all but secrets)
 
   waiting     for
 ───────────────────
@@ -509,6 +509,12 @@ fn acts_need_a_reason_and_a_target() {
         "nakku drain node-1 --reason=",
         "nakku rebalancing pause",
         "nakku passivate cart u-1",
+        "nakku effect retry cart u-1 mail",
+        "nakku effect give-up cart u-1 --reason why",
+        "nakku effect retry cart u-1 :1 --reason why",
+        "nakku reminder fire cart u-1",
+        "nakku reminder cancel cart u-1 --reason why",
+        "nakku dead-letters replay g i 1",
         "nakku passivate-matching",
         "nakku passivate-matching --yes --reason room",
         "nakku passivate-matching --kind cart --yes",
@@ -525,6 +531,8 @@ fn acts_need_a_reason_and_a_target() {
         "nakku passivate-matching --kind cart",
         "nakku passivate-matching --idle-ms 0 --yes --reason room",
         "nakku rebalancing resume --reason done",
+        "nakku effect retry inbox u-1 mail:3 --reason mended",
+        "nakku openapi --admin",
     ] {
         assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
     }

@@ -29,6 +29,7 @@ pub struct Rider;
 
 impl Entity for Rider {
     const KIND: Kind = Kind { service: "delivery", entity: "rider" };
+    const PERSONAL: &'static [&'static str] = &["address"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

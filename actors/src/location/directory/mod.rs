@@ -43,6 +43,7 @@ pub struct Directory;
 
 impl Entity for Directory {
     const KIND: Kind = Kind { service: "location", entity: "directory" };
+    const PERSONAL: &'static [&'static str] = &["position"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

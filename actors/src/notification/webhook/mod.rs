@@ -42,7 +42,8 @@ pub struct Webhook;
 
 impl Entity for Webhook {
     const KIND: Kind = Kind { service: "notification", entity: "webhook" };
-    const PERSONAL: &'static [&'static str] = &["secret", "secrets", "previous_secret"];
+    const PERSONAL: &'static [&'static str] = &["secret", "previous", "data"];
+    const SECRET: &'static [&'static str] = &["secret", "previous"];
     type State = State;
     type Command = Command;
     type Reply = Reply;

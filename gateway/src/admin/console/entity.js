@@ -75,7 +75,7 @@ function page(shown, at, again, past, draw) {
     el("div", { class: "columns" },
       el("section", {}, el("h2", {}, "State"), masking(report, shown, at, again, past), tree(report.state, "state", 0)),
       el("section", {}, report.waiting_commands.length ? [el("h2", {}, "Waiting commands"), waiting(report)] : null,
-        el("h2", {}, "Recent commands"), recent(report.recent), el("h2", {}, "Outstanding effects"), effects(report.effects))),
+        el("h2", {}, "Recent commands"), recent(report.recent), el("h2", {}, "Outstanding effects"), effects(report.effects, at, again), reminder(report, at, again))),
     past.section(draw),
   ];
 }
@@ -140,12 +140,24 @@ function recent(commands) {
   ], commands);
 }
 
-function effects(all) {
+function reminder(report, at, again) {
+  if (report.wake_at_ms === null || at.version) return null;
+  return [el("h2", {}, "Reminder"), el("p", { class: "buttons" }, `At ${time(report.wake_at_ms)}. `,
+    act("Fire", "Gives it now what its reminder would; what follows it decides by its state and the clock. It can't be cancelled: its state would set it again.", "reminder/fire", at, again))];
+}
+
+function effects(all, at, again) {
   if (!all.length) return el("p", { class: "empty" }, "Nothing is outstanding.");
   return table("Outstanding effects", [
     { name: "Step", of: ({ step }) => step, show: ({ step, ordinal }) => `${step} ${ordinal || ""}` },
     { name: "Calls", of: ({ calls }) => calls.join(", "), wide: true },
     { name: "Running", of: ({ running }) => String(running), show: ({ running }) => (running ? "yes" : "no") },
     { name: "Failed", of: ({ attempts }) => attempts, figure: true },
-  ], all);
+    at.version ? null : { name: "Act", of: () => "", show: ({ step, ordinal }) => {
+      const path = `effects/${encodeURIComponent(`${step}:${ordinal}`)}`;
+      return [
+        act("Retry", `Makes the next attempt of ${step} ${ordinal} now, not after its pause.`, `${path}/retry`, at, again), " ",
+        act("Give up", `Ends ${step} ${ordinal} as if its attempts were used up, where the entity knows what is to happen then.`, `${path}/give-up`, at, again)];
+    } },
+  ].filter(Boolean), all);
 }

@@ -1,8 +1,8 @@
 // Events that consumers could not process.
 
 import { el, render } from "./dom.js";
-import { get, request } from "./api.js";
-import { attempt, notice, show } from "./dialog.js";
+import { get, post } from "./api.js";
+import { askReason, attempt, notice, show } from "./dialog.js";
 import { time } from "./format.js";
 import { table } from "./table.js";
 import { tree } from "./value.js";
@@ -40,4 +40,8 @@ async function look(letter) {
   }
 }
 
-const replay = (letter) => attempt(`${letter.event_type} of ${letter.subject} was processed.`, () => request("POST", `${path(letter)}/replay`));
+async function replay(letter) {
+  const what = `${letter.event_type} of ${letter.subject}`;
+  const given = await askReason(`Replay ${what}`, "Has its consumer process it now, out of its order.", "Replay");
+  if (given) await attempt(`${what} was processed.`, () => post(`${path(letter)}/replay`, given));
+}

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use nakku_cluster::inspect::{Everywhere, Question, Report};
+use nakku_cluster::inspect::{Everywhere, Question, Report, TopBy};
 use nakku_cluster::{Cluster, Key};
 use serde::Deserialize;
 use serde_json::json;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::views::{Narrowed, OfNode, View};
 use crate::extract::Query;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, ProblemBody};
 
 /// How often a view is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -47,6 +47,13 @@ pub(super) struct Tailed {
     seconds: Option<u64>,
 }
 
+/// A view again and again, every 2 seconds, as Server-Sent Events: each event `view` has as data what the view itself
+/// would answer.
+#[utoipa::path(get, path = "/admin/v1/watch", tag = "streams",
+    params(("view" = String, Query, description = "nodes, shards, moves, types, top, tree or points; its own parameters go with it"),
+        ("service" = Option<String>, Query, description = "As of the view"), ("kind" = Option<String>, Query, description = "As of the view"),
+        ("by" = Option<TopBy>, Query, description = "As of the view"), ("limit" = Option<u32>, Query, description = "As of the view"), ("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn watch(
     State(cluster): State<Cluster>,
     Query(narrowed): Query<Narrowed>,
@@ -65,6 +72,14 @@ pub(super) async fn watch(
     Ok(events(queued, task.abort_handle()))
 }
 
+/// Commands as they are answered, as Server-Sent Events: `command` with a command and its node, `missed` with a node and
+/// how many of its commands came too fast, `silent` with a node that does not answer and why, and `end` when the time is
+/// over.
+#[utoipa::path(get, path = "/admin/v1/tail", tag = "streams",
+    params(("kind" = Option<String>, Query, description = "Only this kind"), ("key" = Option<String>, Query, description = "Only this entity"),
+        ("trace" = Option<String>, Query, description = "Only this trace, 32 hexadecimal digits"),
+        ("seconds" = Option<u64>, Query, description = "For so long, 1 to 600; 60 unless given")),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn tail(State(cluster): State<Cluster>, Query(tailed): Query<Tailed>) -> Result<Response, Problem> {
     let seconds = tailed.seconds.unwrap_or(TAIL_S);
     if seconds == 0 || seconds > TAIL_S_MAX {

@@ -6,22 +6,28 @@ use nakku_cluster::Cluster;
 use nakku_cluster::inspect::path::PathReport;
 use nakku_cluster::inspect::{Everywhere, Question, Report};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::views::{SilentNode, silent_nodes};
 use crate::extract::Path;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, ProblemBody};
 
 /// Hexadecimal digits of a trace's id.
 const TRACE_DIGITS: usize = 32;
 
 /// A path, and the nodes whose hops may be missing in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Traced {
     #[serde(flatten)]
     path: PathReport,
+    /// Nodes that did not answer in time.
     silent: Vec<SilentNode>,
 }
 
+/// The path of one request: its hops on all nodes, each below the one that led to it.
+#[utoipa::path(get, path = "/admin/v1/traces/{trace}", tag = "views",
+    params(("trace" = String, Path, description = "32 hexadecimal digits")),
+    responses((status = 200, body = Traced), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn show(State(cluster): State<Cluster>, Path(trace): Path<String>) -> Result<Json<Traced>, Problem> {
     let trace = trace.to_ascii_lowercase();
     if trace.len() != TRACE_DIGITS || !trace.bytes().all(|digit| digit.is_ascii_hexdigit()) {

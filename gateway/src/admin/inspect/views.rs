@@ -6,13 +6,17 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use nakku_cluster::Cluster;
-use nakku_cluster::inspect::report::{Point, TopEntry, mark_hot};
+use nakku_cluster::inspect::infrastructure::InfrastructureReport;
+use nakku_cluster::inspect::report::{
+    Branch, MoveReport, NodeReport, Point, ShardReport, TopEntry, TypeReport, mark_hot,
+};
 use nakku_cluster::inspect::{Everywhere, Question, Report, TopBy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::extract::Query;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, ProblemBody};
 
 /// Entities of `top` unless fewer are asked for.
 const TOP_LIMIT: u32 = 50;
@@ -147,32 +151,40 @@ impl View {
     }
 }
 
-/// A list over all nodes.
-#[derive(Debug, Serialize)]
+/// What all nodes that answered have, as one list.
+#[derive(Debug, Serialize, ToSchema)]
 struct Listed<T> {
+    /// Of `top`: by what.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<TopBy>,
+    /// Of all nodes.
     items: Vec<T>,
+    /// Nodes that did not answer in time.
     silent: Vec<SilentNode>,
 }
 
-/// A node that did not answer, as every view names it.
-#[derive(Debug, Serialize)]
+/// A node that did not answer in time.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SilentNode {
+    /// `name@generation`.
     node: String,
+    /// What is known of why.
     reason: String,
 }
 
 /// A report and the node that it is of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OfNode<T> {
+    /// `name@generation`.
     node: String,
     #[serde(flatten)]
     report: T,
 }
 
-#[derive(Debug, Serialize)]
+/// The figures of one node.
+#[derive(Debug, Serialize, ToSchema)]
 struct Points {
+    /// The oldest first.
     points: Vec<Point>,
 }
 
@@ -225,34 +237,68 @@ fn greatest(mut entries: Vec<TopEntry>, limit: usize) -> Vec<TopEntry> {
     entries
 }
 
+/// Each node as it sees itself.
+#[utoipa::path(get, path = "/admin/v1/nodes", tag = "views",
+    params(("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<NodeReport>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn nodes(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Nodes.look(&cluster, &narrowed).await)
 }
 
+/// The shards that are served, by service and number.
+#[utoipa::path(get, path = "/admin/v1/shards", tag = "views",
+    params(("service" = Option<String>, Query, description = "Only of this service"), ("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<ShardReport>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn shards(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Shards.look(&cluster, &narrowed).await)
 }
 
+/// Shards that came and went lately, newest first.
+#[utoipa::path(get, path = "/admin/v1/moves", tag = "views",
+    params(("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<OfNode<MoveReport>>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn moves(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Moves.look(&cluster, &narrowed).await)
 }
 
+/// What entities were asked, by kind and node.
+#[utoipa::path(get, path = "/admin/v1/types", tag = "views",
+    params(("kind" = Option<String>, Query, description = "Only this kind"), ("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<TypeReport>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn types(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Types.look(&cluster, &narrowed).await)
 }
 
+/// The entities that stand out; sampled.
+#[utoipa::path(get, path = "/admin/v1/top", tag = "views",
+    params(("by" = Option<TopBy>, Query, description = "By what they stand out: `messages` unless given"),
+        ("limit" = Option<u32>, Query, description = "At most so many, 50 unless given"), ("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<TopEntry>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn top(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Top.look(&cluster, &narrowed).await)
 }
 
+/// What supervises what, down to the shards, by node.
+#[utoipa::path(get, path = "/admin/v1/tree", tag = "views",
+    params(("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<Branch>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn tree(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Tree.look(&cluster, &narrowed).await)
 }
 
+/// The figures of the last quarter of an hour, by node; a point every 5 seconds.
+#[utoipa::path(get, path = "/admin/v1/points", tag = "views",
+    params(("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<OfNode<Points>>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn points(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Points.look(&cluster, &narrowed).await)
 }
 
+/// What works behind the shards of each node, and what it rests on: journal writers, databases, publishers, consumers,
+/// Kafka, Redis.
+#[utoipa::path(get, path = "/admin/v1/infrastructure", tag = "views",
+    params(("node" = Option<String>, Query, description = "Only of this node, by its name or name@generation")),
+    responses((status = 200, body = Listed<InfrastructureReport>), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn infrastructure(State(cluster): State<Cluster>, Query(narrowed): Query<Narrowed>) -> Json<Value> {
     Json(View::Infrastructure.look(&cluster, &narrowed).await)
 }
