@@ -57,6 +57,7 @@ fn a_reminder_is_fired_before_its_time_and_never_cancelled() {
 #[test]
 fn effects_that_fail_are_named_retried_and_kept_where_nothing_else_will_do() {
     on_node(async |cluster| {
+        ask(&cluster, "o-broken", Command::Add(0)).await.expect("added");
         for _ in 0..5 {
             let target = counter("o-broken");
             cluster.ask(&target, &Command::Panic, Ask::within(PATIENCE)).await.expect_err("it panics");
