@@ -47,8 +47,8 @@ pub(super) enum EntityMessage {
     Effect { id: EffectId, attempts: u32, command: Vec<u8>, traceparent: Option<Traceparent> },
     /// The time to wake may have come.
     Wake,
-    /// Stop if nothing is in flight.
-    Passivate,
+    /// Stop if nothing is in flight; says so to whoever wants to know.
+    Passivate(Option<oneshot::Sender<bool>>),
     /// Drop the memory and read it anew with the next message.
     Forget,
     /// Say how it is.
@@ -140,8 +140,8 @@ impl Actor for EntityActor {
         if let EntityMessage::Command(_) = message {
             state.arguments.depth.fetch_sub(1, Ordering::Relaxed);
         }
-        if let EntityMessage::Passivate = message {
-            state.passivate(&myself);
+        if let EntityMessage::Passivate(told) = message {
+            state.passivate(&myself, told);
             return Ok(());
         }
         if let EntityMessage::Forget = message {
@@ -177,7 +177,7 @@ impl Actor for EntityActor {
             EntityMessage::Operate(operation, answer) => {
                 Box::pin(state.operate(&myself, operation, answer)).await?;
             }
-            EntityMessage::Passivate | EntityMessage::Forget | EntityMessage::Look(_) => {}
+            EntityMessage::Passivate(_) | EntityMessage::Forget | EntityMessage::Look(_) => {}
         }
         Ok(())
     }
@@ -441,12 +441,16 @@ impl EntityState {
     }
 
     /// Stops when everything is durable and nothing is in flight; else tells the shard that it stays.
-    fn passivate(&mut self, myself: &ActorRef<EntityMessage>) {
+    fn passivate(&mut self, myself: &ActorRef<EntityMessage>, told: Option<oneshot::Sender<bool>>) {
         let idle = self.live.as_ref().is_none_or(|live| {
             live.running.is_empty()
                 && live.staged.is_empty()
                 && live.durable.version.load(Ordering::Acquire) >= live.version
         });
+        if let Some(told) = told {
+            // Whoever asked may have given up.
+            let _ = told.send(idle);
+        }
         if idle {
             myself.stop(Some("passivated".into()));
         } else {

@@ -190,8 +190,10 @@ impl ShardState {
             Inspect::Presence { kind, key, answer } => tell(answer, self.presence(kind, key)),
             Inspect::Waiting { answer } => tell(answer, self.waiting()),
             Inspect::Passivate { kind, key, answer } => {
-                let entry = self.entities.get_mut(&(kind, key)).filter(|entry| entry.may_leave());
-                tell(answer, entry.map(Entry::leave).is_some());
+                match self.entities.get_mut(&(kind, key)).filter(|entry| entry.may_leave()) {
+                    Some(entry) => entry.leave(Some(answer)),
+                    None => tell(answer, false),
+                }
             }
             Inspect::Restart { kind, key, answer } => {
                 let entry = self.entities.get(&(kind, key));
@@ -275,7 +277,7 @@ impl ShardState {
             if fits {
                 count += 1;
                 if !dry_run {
-                    entry.leave();
+                    entry.leave(None);
                 }
             }
         }
@@ -295,9 +297,10 @@ impl Entry {
         self.stopping.is_none() && self.depth.load(Ordering::Relaxed) == 0
     }
 
-    pub(super) fn leave(&mut self) {
+    /// The entity says itself whether it can.
+    pub(super) fn leave(&mut self, told: Option<oneshot::Sender<bool>>) {
         self.stopping = Some(Vec::new());
-        drop(self.actor.cast(EntityMessage::Passivate));
+        drop(self.actor.cast(EntityMessage::Passivate(told)));
     }
 }
 

@@ -395,7 +395,7 @@ impl ShardState {
         }
         for (place, (last_used, entry)) in by_age.into_iter().enumerate() {
             if place < excess || last_used.elapsed() >= settings.passivate_after {
-                entry.leave();
+                entry.leave(None);
             }
         }
         self.failures.retain(|_, failures| {

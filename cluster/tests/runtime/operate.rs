@@ -73,6 +73,11 @@ fn effects_that_fail_are_named_retried_and_kept_where_nothing_else_will_do() {
         };
         crate::alone::becomes("failed attempts", 1, failed).await;
 
+        // With something in flight it stays, and says so.
+        let passivated = act(&cluster, "o-source", |entity| Act::Passivate { entity }).await;
+        assert!(matches!(passivated, Report::Acted { entities: 0 }), "{passivated:?}");
+        assert_eq!(failed().await, 1, "its effects are under way still");
+
         let retry = |name: &str| {
             let effect = effect(name);
             move |entity| Act::RetryEffect { entity, effect }
