@@ -99,6 +99,13 @@ fn effects_that_fail_are_named_retried_and_kept_where_nothing_else_will_do() {
             assert!(matches!(retried, Report::Acted { entities: 1 } | Report::Absent { .. }), "{retried:?}");
         }
         becomes(&cluster, "o-broken", 6).await;
+        // The other one knows a moment before its own effects are over.
+        let left = async || {
+            let look = cluster.inspect_owner(&counter("o-source").address(), Question::Entity(at("o-source"))).await;
+            let Ok(Report::Entity(report)) = look else { panic!("{look:?}") };
+            i64::try_from(report.effects.len()).expect("a few")
+        };
+        crate::alone::becomes("effects left", 0, left).await;
         refused(&act(&cluster, "o-source", retry("forward:7")).await, "nothing is outstanding");
     });
 }
