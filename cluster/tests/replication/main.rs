@@ -107,16 +107,18 @@ async fn without_the_replica_nothing_is_committed(cluster: &Cluster, pair: &Pair
 /// waiting for anybody. Who asked must not hear of it before the replica has it, or a promotion would lose it.
 async fn what_a_primary_recovered_counts_once_the_replica_has_it(cluster: &Cluster, pair: &Pair) {
     kill(pair, 2);
-    receive(cluster, "c-1", 62, Duration::from_secs(1)).await.expect_err("nobody acknowledges it");
+    let asking = cluster.clone();
+    let asked = tokio::spawn(async move { receive(&asking, "c-1", 62, PATIENCE).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
     kill(pair, 1);
     restart(pair, 1).await;
     let mut primary = operator(&pair.operator_url).await;
     let visible = "SELECT COUNT(*) FROM nakku_sample.counter_state WHERE part = 'received/62'";
     eventually("the primary has recovered it", async || number(&mut primary, visible).await == 1).await;
-    let outcome = receive(cluster, "c-1", 62, Duration::from_secs(8)).await;
-    assert!(outcome.is_err(), "it was acknowledged without a replica");
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(!asked.is_finished(), "it was acknowledged without a replica");
     restart(pair, 2).await;
-    receive(cluster, "c-1", 62, PATIENCE).await.expect("the replica has it");
+    asked.await.expect("no panic").expect("the replica has it");
     assert_eq!(total(cluster, "c-1").await, 62, "once");
 }
 
