@@ -75,7 +75,7 @@ async fn what_a_shop_tells_is_as_documented() {
 fn totals_agree(told: &[(PublicEvent, Envelope)]) {
     let sum = |event_type: &str, field: &str| -> i64 {
         let of_type = told.iter().filter(|(event, _)| event.event_type == event_type);
-        of_type.map(|(event, _)| event.data[field].as_i64().expect("an amount")).sum()
+        of_type.map(|(_, envelope)| envelope.data[field].as_i64().expect("an amount")).sum()
     };
     assert_eq!(sum("order.refunded", "amount_minor"), sum("payment.refunded", "amount_minor"));
     let kept = sum("payment.completed", "amount_minor") - sum("payment.refunded", "amount_minor");

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::error::Failure;
-use crate::events::{self, ConsumerType, Envelope, EventSink, Live, Page, Signal, Spread, rebuild};
+use crate::events::{self, ConsumerType, Envelope, EventSink, Live, Page, SealedEnvelope, Signal, Spread, rebuild};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::inspect::inspector::Asked;
@@ -358,7 +358,8 @@ impl NodeRouter {
         let limit = limit.clamp(1, PAGE_MAX);
         let rows = server.store.entity_journal(shard.service, shard.number, &entity, after_seq, limit).await;
         let rows = rows.map_err(|error| unavailable(error.to_string()))?;
-        Ok(rows.iter().filter_map(|row| events::of_row(&self.runtime, &self.databases, shard, row, 0)).collect())
+        let events = rows.iter().filter_map(|row| events::of_row(&self.runtime, &self.databases, shard, row, 0));
+        Ok(events.map(SealedEnvelope::opened).collect())
     }
 
     async fn reread_here(&self, service: &str, shard: u32, after: u64, until: u64) -> Result<Page, Failure> {

@@ -27,6 +27,7 @@ impl Schemas {
     /// Panics unless the event has a schema, fits it and says nothing that the schema does not name.
     pub fn check(&self, event: &PublicEvent) {
         let PublicEvent { event_type, data, .. } = event;
+        let data = &data.value();
         let known = self.events.get(event_type).unwrap_or_else(|| panic!("{event_type} is unknown"));
         let (version, schema, index) = known;
         assert_eq!(event.schema_version, *version, "{event_type}");

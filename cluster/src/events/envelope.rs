@@ -1,10 +1,13 @@
 //! One event as it travels: CloudEvents 1.0, structured JSON.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::intake::Mark;
+use super::written::Written;
 use crate::reference::Key;
 use crate::store::JournalRow;
 use crate::time::Timestamp;
@@ -17,7 +20,7 @@ pub struct PublicEvent {
     /// Of its schema; raised when a field changes its meaning or goes.
     pub schema_version: u16,
     /// What it says.
-    pub data: Value,
+    pub data: Written,
     /// Where it goes when not to the topic of its service.
     pub topic: Option<&'static str>,
 }
@@ -28,8 +31,7 @@ impl PublicEvent {
     /// # Panics
     /// When the data has a map with keys that are no texts: a mistake of the program.
     pub fn new(event_type: &'static str, data: &impl Serialize) -> Self {
-        let data = serde_json::to_value(data).expect("public events have string keys and serialise");
-        Self { event_type, schema_version: 1, data, topic: None }
+        Self { event_type, schema_version: 1, data: Written::new(data), topic: None }
     }
 }
 
@@ -38,9 +40,10 @@ impl PublicEvent {
 /// Beside the attributes of the specification it carries `service`, `shard`, `sequence` and `previous`, by
 /// which a consumer drops repeats and sees what it lacks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Envelope {
+pub struct Envelope<D = Value> {
     /// `1.0`.
-    pub specversion: String,
+    #[schema(value_type = String)]
+    pub specversion: Cow<'static, str>,
     /// `INCARNATION-SERVICE-SHARD-SEQUENCE`: the same each time the event is published.
     pub id: String,
     /// `/nakku/SERVICE/SHARD`.
@@ -55,7 +58,8 @@ pub struct Envelope {
     #[schema(value_type = String)]
     pub time: Timestamp,
     /// `application/json`.
-    pub datacontenttype: String,
+    #[schema(value_type = String)]
+    pub datacontenttype: Cow<'static, str>,
     /// Names type and version of the schema of `data`: `urn:nakku:event:order.confirmed:1`.
     pub dataschema: String,
     /// W3C trace context of what led to it.
@@ -77,12 +81,16 @@ pub struct Envelope {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// What happened.
-    pub data: Value,
+    pub data: D,
 }
 
-impl Envelope {
+/// An event on its way from a journal to an intake: nobody there looks at what it says, so that it is written once and
+/// handed on.
+pub type SealedEnvelope = Envelope<Written>;
+
+impl SealedEnvelope {
     /// From a committed row and what its entity lets the outside know of it.
-    pub fn new(service: &str, incarnation: u64, row: &JournalRow, event: PublicEvent, previous: u64) -> Self {
+    pub fn sealed(service: &str, incarnation: u64, row: &JournalRow, event: PublicEvent, previous: u64) -> Self {
         let JournalRow { shard, seq, .. } = row;
         Self {
             specversion: "1.0".into(),
@@ -103,6 +111,32 @@ impl Envelope {
         }
     }
 
+    /// For whoever reads what it says.
+    pub fn opened(self) -> Envelope {
+        let data = self.data.value();
+        let Self { specversion, id, source, event_type, subject, time, datacontenttype, dataschema, .. } = self;
+        let Self { traceparent, service, shard, sequence, previous, topic, .. } = self;
+        Envelope {
+            specversion,
+            id,
+            source,
+            event_type,
+            subject,
+            time,
+            datacontenttype,
+            dataschema,
+            traceparent,
+            service,
+            shard,
+            sequence,
+            previous,
+            topic,
+            data,
+        }
+    }
+}
+
+impl<D> Envelope<D> {
     /// The key of the entity that it is of.
     ///
     /// # Errors
@@ -119,6 +153,13 @@ impl Envelope {
     /// Where an intake is that has consumed it.
     pub(super) fn mark(&self) -> Mark {
         Mark { high_water: self.sequence, incarnation: self.incarnation() }
+    }
+}
+
+impl Envelope {
+    /// From a committed row and what its entity lets the outside know of it.
+    pub fn new(service: &str, incarnation: u64, row: &JournalRow, event: PublicEvent, previous: u64) -> Self {
+        SealedEnvelope::sealed(service, incarnation, row, event, previous).opened()
     }
 
     /// What it says, typed.
@@ -198,6 +239,9 @@ mod tests {
                 "previous": "40", "data": { "total_minor": 100 }
             })
         );
+        let sealed: SealedEnvelope = serde_json::from_slice(&serde_json::to_vec(&envelope).unwrap()).unwrap();
+        assert_eq!(serde_json::to_value(&sealed).unwrap(), json);
+        assert_eq!(sealed.opened(), envelope);
         assert_eq!(serde_json::from_value::<Envelope>(json).unwrap(), envelope);
         assert_eq!(envelope.key().unwrap().as_str(), "u-1.o-2");
     }

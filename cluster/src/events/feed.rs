@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Envelope;
+use super::SealedEnvelope;
 use super::intake::{BATCH_MAX, Command, ConsumerType, Progress, Reply, key_of};
 use crate::ask::Ask;
 use crate::error::Failure;
@@ -28,6 +28,9 @@ const FULL_MAX: u32 = 100;
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of events in one command.
 const COMMAND_BYTES: usize = COMMAND_BYTES_MAX / 2;
+
+/// About how much of an event is not its data.
+const ENVELOPE_BYTES: usize = 512;
 
 /// Why events were not consumed. Nothing is lost: they are to be handed in again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +57,7 @@ pub enum FeedError {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Handed<'a> {
-    Consume { events: Vec<&'a Envelope>, complete: bool },
+    Consume { events: Vec<&'a SealedEnvelope>, complete: bool },
 }
 
 /// Feeds the intakes of one consumer.
@@ -76,7 +79,11 @@ impl Feeder {
     ///
     /// # Errors
     /// A [`FeedError`]; what was consumed before it stays so.
-    pub(crate) async fn feed<E: Borrow<Envelope> + Sync>(&self, events: &[E], complete: bool) -> Result<(), FeedError> {
+    pub(crate) async fn feed<E: Borrow<SealedEnvelope> + Sync>(
+        &self,
+        events: &[E],
+        complete: bool,
+    ) -> Result<(), FeedError> {
         let Some(first) = events.first().map(Borrow::borrow) else { return Ok(()) };
         let key = key_of(&first.service, first.shard);
         let target = Address { kind: self.consumer.kind.to_string().into(), key };
@@ -88,7 +95,8 @@ impl Feeder {
         while let Some(next) = left.first().map(Borrow::borrow) {
             let batch = &left[..within(left, batch_max)];
             let command = Handed::Consume { events: batch.iter().map(Borrow::borrow).collect(), complete };
-            let progress = match self.ask(&target, &command).await {
+            let bytes = batch.iter().map(|event| size(event.borrow())).sum();
+            let progress = match self.ask(&target, &command, bytes).await {
                 Ok(progress) => progress,
                 Err(Failure::Crashed { .. }) if batch.len() > 1 => {
                     batch_max = 1;
@@ -114,9 +122,9 @@ impl Feeder {
                     continue;
                 }
                 tracing::warn!(intake = %target, event = next.id, reason, "an event is set aside as a dead letter");
-                let event = Box::new(next.clone());
+                let event = Box::new(next.clone().opened());
                 let command = Command::<Value>::SetAside { event, reason, attempts: refusals };
-                self.ask(&target, &command).await?;
+                self.ask(&target, &command, ENVELOPE_BYTES).await?;
                 metrics::dead_lettered(self.consumer.group);
                 left = &left[1..];
                 (refusals, batch_max) = (0, BATCH_MAX);
@@ -137,11 +145,18 @@ impl Feeder {
         Ok(())
     }
 
-    async fn ask(&self, target: &Address, command: &(impl Serialize + Sync)) -> Result<Progress, Failure> {
+    /// `bytes` is about how much the command takes as JSON.
+    async fn ask(
+        &self,
+        target: &Address,
+        command: &(impl Serialize + Sync),
+        bytes: usize,
+    ) -> Result<Progress, Failure> {
         let invalid = |error: serde_json::Error| Failure::Invalid { reason: error.to_string() };
         let gone = || Failure::Unavailable { what: "this node".into(), retry_after_ms: 1000 };
         let router = self.router.upgrade().ok_or_else(gone)?;
-        let json = serde_json::to_vec(command).map_err(invalid)?;
+        let mut json = Vec::with_capacity(bytes);
+        serde_json::to_writer(&mut json, command).map_err(invalid)?;
         match router.ask(target.clone(), json, Ask::within(ASK_PATIENCE)).await {
             Outcome::Reply { json, .. } => match serde_json::from_slice(&json).map_err(invalid)? {
                 Reply::<Value>::Consumed(progress) => Ok(progress),
@@ -157,21 +172,16 @@ impl Feeder {
 }
 
 /// How many of the events fit one command; at least one.
-fn within<E: Borrow<Envelope>>(events: &[E], count_max: usize) -> usize {
+fn within<E: Borrow<SealedEnvelope>>(events: &[E], count_max: usize) -> usize {
     let mut bytes = 0;
     let fitting = events.iter().take(count_max).take_while(|event| {
-        bytes += size(&(*event).borrow().data) + 512;
+        bytes += size((*event).borrow());
         bytes <= COMMAND_BYTES
     });
     fitting.count().max(1)
 }
 
-/// About how many bytes a value takes as JSON.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(all) => all.iter().map(size).sum::<usize>() + all.len() + 2,
-        Value::Object(all) => all.iter().map(|(key, value)| key.len() + 4 + size(value)).sum::<usize>() + 2,
-        _ => 20,
-    }
+/// About how many bytes an event takes as JSON.
+fn size(event: &SealedEnvelope) -> usize {
+    event.data.text().len() + ENVELOPE_BYTES
 }

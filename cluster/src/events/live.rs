@@ -11,8 +11,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::Envelope;
 use super::publisher::of_row;
+use super::{Envelope, SealedEnvelope};
 use crate::databases::Databases;
 use crate::link::{Links, Recipients};
 use crate::membership::{Membership, NodeId, View};
@@ -221,7 +221,8 @@ async fn spread_rows(
         let events: Vec<Envelope> = batch
             .iter()
             .filter_map(|(service, row)| {
-                of_row(&runtime, &databases, ShardId { service, number: row.shard }, row, row.previous_seq)
+                let shard = ShardId { service, number: row.shard };
+                of_row(&runtime, &databases, shard, row, row.previous_seq).map(SealedEnvelope::opened)
             })
             .collect();
         spread.events(&events);

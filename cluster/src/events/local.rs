@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 
 use super::feed::{FeedError, Feeder};
 use super::sink::{EventSink, SinkError};
-use super::{ConsumerType, Envelope};
+use super::{ConsumerType, SealedEnvelope};
 
 /// How many shards are fed at the same time.
 const FEEDS_MAX: usize = 16;
@@ -38,14 +38,14 @@ impl LocalSink {
         Self { feeders, replay }
     }
 
-    async fn feed(&self, events: &[&Envelope]) -> Result<(), SinkError> {
+    async fn feed(&self, events: &[&SealedEnvelope]) -> Result<(), SinkError> {
         let Some(first) = events.first() else { return Ok(()) };
         let takes = |consumer: &ConsumerType| consumer.sources.contains(&first.service.as_str());
         for feeder in self.feeders.iter().filter(|feeder| takes(&feeder.consumer)) {
             let mut fed = feeder.feed(events, false).await;
             if let Err(FeedError::Gap { high_water, .. }) = fed {
                 // A consumer that is new to this cluster, or that begins anew.
-                let Envelope { service, shard, sequence, .. } = first;
+                let SealedEnvelope { service, shard, sequence, .. } = first;
                 fed = self.replay.replay(feeder, service, *shard, high_water, *sequence).await;
                 if fed.is_ok() {
                     fed = feeder.feed(events, true).await;
@@ -59,7 +59,7 @@ impl LocalSink {
 
 #[async_trait]
 impl EventSink for LocalSink {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), SinkError>> {
+    async fn publish(&self, events: &[SealedEnvelope]) -> Vec<Result<(), SinkError>> {
         let mut by_shard: BTreeMap<(&str, u32), Vec<usize>> = BTreeMap::new();
         // What goes to a topic of its own is not for those who read the service's.
         for (place, event) in events.iter().enumerate().filter(|(_, event)| event.topic.is_none()) {
@@ -68,7 +68,7 @@ impl EventSink for LocalSink {
         let feeds: Vec<_> = by_shard
             .into_values()
             .map(|places| async move {
-                let events: Vec<&Envelope> = places.iter().map(|place| &events[*place]).collect();
+                let events: Vec<&SealedEnvelope> = places.iter().map(|place| &events[*place]).collect();
                 (places, self.feed(&events).await)
             })
             .collect();

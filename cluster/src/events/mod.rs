@@ -4,7 +4,7 @@
 //! it got; the next owner goes on from there. Consumers are entities that keep a high-water mark for each
 //! source shard beside their effect, so that what comes twice changes nothing and nothing is passed over.
 //!
-//! - `envelope`: one event as it travels, a CloudEvent
+//! - `envelope`: one event as it travels, a CloudEvent; `written`: what it says, as text
 //! - `outbox`: committed rows on their way
 //! - `publisher`: takes them to a sink, in order, and remembers how far
 //! - `sink`: where they go; `local`: straight to the consumers of this cluster; `kafka`: to a
@@ -28,12 +28,14 @@ mod outbox;
 mod publisher;
 pub mod rebuild;
 mod sink;
+mod written;
 
-pub use envelope::{Envelope, PublicEvent};
+pub use envelope::{Envelope, PublicEvent, SealedEnvelope};
 pub use feed::FeedError;
 pub use intake::{Consumer, ConsumerType, DeadLetter, Intake};
 pub use live::{BUFFERED_MAX as LIVE_BUFFERED_MAX, Live, Signal};
 pub use sink::{EventSink, SinkError};
+pub use written::Written;
 
 pub(crate) use feed::Feeder;
 pub(crate) use live::Spread;

@@ -18,7 +18,7 @@ use super::feed::{FeedError, Feeder};
 use super::local::Replay;
 use super::outbox::{Next, Outbox};
 use super::sink::{EventSink, SinkError};
-use super::{Envelope, PublicEvent};
+use super::{PublicEvent, SealedEnvelope};
 use crate::databases::Databases;
 use crate::error::Failure;
 use crate::metrics;
@@ -349,14 +349,14 @@ pub(crate) fn of_row(
     shard: ShardId,
     row: &JournalRow,
     previous: u64,
-) -> Option<Envelope> {
+) -> Option<SealedEnvelope> {
     let event = public(runtime, shard, row)?;
-    Some(Envelope::new(shard.service, databases.incarnation(shard), row, event, previous))
+    Some(SealedEnvelope::sealed(shard.service, databases.incarnation(shard), row, event, previous))
 }
 
 /// The predecessor of the event after this one. What goes to another topic is missed by nobody who reads that
 /// of the service.
-fn behind(event: &Envelope, previous: u64) -> u64 {
+fn behind(event: &SealedEnvelope, previous: u64) -> u64 {
     if event.topic.is_some() { previous } else { event.sequence }
 }
 

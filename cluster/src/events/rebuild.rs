@@ -273,7 +273,7 @@ pub(crate) async fn read(
             let Some(event) = event else { continue };
             previous = row.seq;
             bytes += row.payload.len();
-            page.events.push(event);
+            page.events.push(event.opened());
             if page.events.len() == BATCH_MAX || bytes >= PAGE_BYTES {
                 return Ok(page);
             }

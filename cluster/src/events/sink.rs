@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Envelope;
+use super::SealedEnvelope;
 
 /// A broker, or the consumers of this cluster themselves.
 #[async_trait]
@@ -10,7 +10,7 @@ pub trait EventSink: std::fmt::Debug + Send + Sync + 'static {
     /// Publishes events; those of a shard are in the order of their sequence and stay so. Answers for each in
     /// turn whether it has been taken for good. After the first of a shard that has not, the publisher sends
     /// this one and all that follow it again.
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), SinkError>>;
+    async fn publish(&self, events: &[SealedEnvelope]) -> Vec<Result<(), SinkError>>;
 
     /// Whether it can be reached, for the status.
     async fn check(&self) -> Result<(), SinkError>;

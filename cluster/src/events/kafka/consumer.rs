@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError as ClientError, KafkaResult};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -46,6 +46,8 @@ const FETCH_WAIT_MS: &str = "25";
 const AHEAD_KIB: &str = "8192";
 /// Bytes of messages that wait for their intakes before no more are read.
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// So many messages are taken before anything else is looked at.
+const AT_ONCE: usize = 64;
 /// How often offsets are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How often the lag is looked at.
@@ -139,12 +141,14 @@ impl Member {
             let due = self.feed_what_is_due();
             tokio::select! {
                 message = messages.next(), if self.has_room() => match message {
-                    Some(Ok(message)) => {
-                        // Between two messages the partitions may have changed.
-                        self.follow_assignments();
-                        self.received(&message);
+                    Some(first) => {
+                        self.came(first);
+                        // Those that are there already need no look at anything else.
+                        for _ in 1..AT_ONCE {
+                            let Some(Some(next)) = messages.next().now_or_never() else { break };
+                            self.came(next);
+                        }
                     }
-                    Some(Err(error)) => self.stumbled(&error),
                     None => return,
                 },
                 Some(fed) = self.feeds.next(), if !self.feeds.is_empty() => self.fed(fed),
@@ -154,6 +158,17 @@ impl Member {
                     self.tell();
                 }
             }
+        }
+    }
+
+    fn came(&mut self, message: KafkaResult<BorrowedMessage<'_>>) {
+        match message {
+            Ok(message) => {
+                // Between two messages the partitions may have changed.
+                self.follow_assignments();
+                self.received(&message);
+            }
+            Err(error) => self.stumbled(&error),
         }
     }
 
@@ -178,7 +193,7 @@ impl Member {
     /// Lets go of what others read now, and reads what is new here from where it was committed.
     fn follow_assignments(&mut self) {
         let context = self.consumer.context();
-        if !context.changed.swap(false, Ordering::AcqRel) {
+        if !context.changed.load(Ordering::Acquire) || !context.changed.swap(false, Ordering::AcqRel) {
             return;
         }
         let changes = std::mem::take(&mut *context.changes.lock().unwrap_or_else(PoisonError::into_inner));

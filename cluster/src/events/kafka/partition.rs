@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::DEAD_LETTER_TOPIC;
 use super::settings::KafkaSettings;
 use super::sink::KafkaSink;
-use crate::events::Envelope;
+use crate::events::SealedEnvelope;
 use crate::events::feed::{FeedError, Feeder};
 use crate::metrics;
 
@@ -50,7 +50,7 @@ pub(super) type Place = (Arc<str>, i32);
 pub(super) struct Received {
     pub offset: i64,
     pub bytes: usize,
-    pub what: Result<Arc<Envelope>, Unreadable>,
+    pub what: Result<Arc<SealedEnvelope>, Unreadable>,
 }
 
 /// A message that is no event of the topic's service.
@@ -221,7 +221,7 @@ impl Feeding {
                 return fed;
             }
         }
-        let mut by_source: BTreeMap<Source, Vec<Arc<Envelope>>> = BTreeMap::new();
+        let mut by_source: BTreeMap<Source, Vec<Arc<SealedEnvelope>>> = BTreeMap::new();
         for message in &messages {
             if let Ok(event) = &message.what {
                 by_source.entry((event.service.clone(), event.shard)).or_default().push(Arc::clone(event));
@@ -253,7 +253,7 @@ impl Feeding {
     async fn feed_source(
         &self,
         source: &Source,
-        events: &[Arc<Envelope>],
+        events: &[Arc<SealedEnvelope>],
         allowed: &Allowed,
         oldest: &dyn Oldest,
     ) -> Result<Option<Missing>, Again> {
@@ -318,10 +318,12 @@ fn unreadable_event(group: &str, topic: &str, partition: i32, offset: i64, messa
 }
 
 /// Reads a message of a topic that holds the events of one service.
-pub(super) fn read(service: &str, payload: Option<&[u8]>) -> Result<Arc<Envelope>, Unreadable> {
+pub(super) fn read(service: &str, payload: Option<&[u8]>) -> Result<Arc<SealedEnvelope>, Unreadable> {
     let payload = payload.unwrap_or_default();
     let unreadable = |reason: String| Unreadable { reason, payload: payload.to_vec() };
-    let event: Envelope = serde_json::from_slice(payload).map_err(|error| unreadable(error.to_string()))?;
+    let event: SealedEnvelope = serde_json::from_slice(payload).map_err(|error| unreadable(error.to_string()))?;
+    // Here rather than at the intake, where it would hold up what is behind it.
+    event.data.is_readable().map_err(|error| unreadable(format!("data: {error}")))?;
     if event.service != service {
         return Err(unreadable(format!("an event of {:?} on the topic of {service}", event.service)));
     }

@@ -20,7 +20,7 @@ use super::client::{self, Quiet};
 use super::health::Health;
 use super::settings::KafkaSettings;
 use super::topics::Topics;
-use crate::events::Envelope;
+use crate::events::SealedEnvelope;
 use crate::events::sink::{EventSink, SinkError};
 
 /// After so long an event counts as not delivered. A broker that dies can hold writes up for 9 s before the
@@ -151,44 +151,55 @@ impl KafkaSink {
         }
     }
 
-    async fn partitions(&self, events: &[Envelope]) -> HashMap<String, Result<u32, SinkError>> {
-        let mut partitions = HashMap::new();
-        let topics: HashSet<String> = events.iter().map(|event| self.topic(event)).collect();
-        for topic in topics {
-            let known = self.topics.partitions(&topic).await.map_err(|error| SinkError(error.to_string()));
-            partitions.insert(topic, known);
+    /// The topic of each pair of service and topic that the events name, and how many partitions it has.
+    async fn routes<'a>(&self, events: &'a [SealedEnvelope]) -> HashMap<Way<'a>, Route> {
+        let mut routes = HashMap::new();
+        for event in events {
+            let way = way(event);
+            if !routes.contains_key(&way) {
+                let topic = match way {
+                    (_, Some(topic)) => self.settings.topic_named(topic),
+                    (service, None) => self.settings.topic(service),
+                };
+                let partitions = self.topics.partitions(&topic).await.map_err(|error| SinkError(error.to_string()));
+                routes.insert(way, Route { topic, partitions });
+            }
         }
-        partitions
+        routes
     }
+}
 
-    fn topic(&self, event: &Envelope) -> String {
-        match &event.topic {
-            Some(topic) => self.settings.topic_named(topic),
-            None => self.settings.topic(&event.service),
-        }
-    }
+/// Service, and topic where it is another than the service's.
+type Way<'a> = (&'a str, Option<&'a str>);
+
+fn way(event: &SealedEnvelope) -> Way<'_> {
+    (&event.service, event.topic.as_deref())
+}
+
+struct Route {
+    topic: String,
+    partitions: Result<u32, SinkError>,
 }
 
 #[async_trait]
 impl EventSink for KafkaSink {
-    async fn publish(&self, events: &[Envelope]) -> Vec<Result<(), SinkError>> {
-        let partitions = self.partitions(events).await;
+    async fn publish(&self, events: &[SealedEnvelope]) -> Vec<Result<(), SinkError>> {
+        let routes = self.routes(events).await;
         let mut failed: HashSet<u32> = HashSet::new();
         let mut deliveries = Vec::with_capacity(events.len());
+        // One for all: the client makes its own copy.
+        let mut payload = Vec::new();
         for event in events {
-            let topic = self.topic(event);
+            let Route { topic, partitions } = &routes[&way(event)];
             // What follows an event that was not even sent would only have to be sent again.
-            let delivery = match &partitions[&topic] {
+            let delivery = match partitions {
                 Err(error) => Err(error.clone()),
                 Ok(_) if failed.contains(&event.shard) => Err(SinkError("an event before it was not sent".into())),
                 Ok(partitions) => {
-                    let payload = serde_json::to_vec(event).map_err(|error| SinkError(error.to_string()));
-                    match payload {
-                        Err(error) => Err(error),
-                        Ok(payload) => {
-                            let partition = event.shard % partitions;
-                            Ok(self.enqueue(&topic, partition, &event.subject, &payload).await)
-                        }
+                    payload.clear();
+                    match serde_json::to_writer(&mut payload, event) {
+                        Err(error) => Err(SinkError(error.to_string())),
+                        Ok(()) => Ok(self.enqueue(topic, event.shard % partitions, &event.subject, &payload).await),
                     }
                 }
             };
@@ -201,7 +212,7 @@ impl EventSink for KafkaSink {
         for (topic, delivery) in deliveries {
             results.push(match delivery {
                 Err(error) => Err(error),
-                Ok(delivery) => self.delivered(&topic, delivery).await,
+                Ok(delivery) => self.delivered(topic, delivery).await,
             });
         }
         let service = events.first().map_or("", |event| &event.service);
