@@ -92,7 +92,10 @@ def compose(files):
             rule(of.get("network_mode") != "host" and of.get("pid") != "host", where, "shares the machine's network or processes")
             rule(of.get("restart") in ("unless-stopped", "always", "on-failure", "no"), where, "says nothing of restarts")
             ends = of.get("restart") in ("on-failure", "no")
-            rule(is_client or ends or of.get("healthcheck", {}).get("test"), where, "no health check")
+            # Whoever stands in front of everything is asked from outside.
+            is_outermost = image.split(":")[0] in ("haproxy", "nginx")
+            has_check = of.get("healthcheck", {}).get("test")
+            rule(is_client or is_outermost or ends or has_check, where, "no health check")
             if is_node:
                 rule(of.get("read_only"), where, "its root file system can be written")
                 settings = of.get("environment") or {}
