@@ -104,7 +104,8 @@ def prepare(arguments):
     with open(arguments.token_file, encoding="ascii") as file:
         admin = Api(arguments.admin, token=file.readline().strip())
     email = "staff@steady.test"
-    admin.must("POST", "/admin/v1/users", {"email": email, "name": "Staff", "password": PASSWORD, "roles": ["admin"]})
+    admin.must("POST", "/admin/v1/users", {"email": email, "name": "Staff", "password": PASSWORD, "roles": ["admin"]},
+               wanted=(200, 201, 409))
     api = Api(arguments.api, arguments.ca)
     api.token = api.must("POST", "/api/v1/auth/login", {"email": email, "password": PASSWORD})["access_token"]
     staff_token = api.token
@@ -119,8 +120,11 @@ def prepare(arguments):
     customers = []
     for number in range(arguments.customers):
         anybody = Api(arguments.api, arguments.ca)
-        session = anybody.must("POST", "/api/v1/auth/register", {
-            "email": f"customer-{number}@steady.test", "password": PASSWORD, "name": "A Customer"})
+        who = {"email": f"customer-{number}@steady.test", "password": PASSWORD}
+        session = anybody.must("POST", "/api/v1/auth/register", {**who, "name": "A Customer"}, wanted=(201, 409))
+        # Registered by a request that was not answered.
+        if "access_token" not in session:
+            session = anybody.must("POST", "/api/v1/auth/login", who)
         customers.append({"id": session["user"]["id"], "token": session["access_token"]})
     with open(arguments.state, "w", encoding="utf-8") as file:
         json.dump({"staff": staff_token, "customers": customers}, file)
