@@ -3,7 +3,7 @@
 //! How many cells a row has stands in the manifest.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -100,14 +100,14 @@ impl RowReader {
     /// # Errors
     /// When the file ends within a row or holds something else.
     pub fn next(&mut self) -> io::Result<Option<Vec<Cell>>> {
+        // A file that was cut fails here, or ends within a row.
+        if self.decompressor.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
         let mut row = Vec::with_capacity(self.columns);
         while row.len() < self.columns {
             let mut kind = [0];
-            match self.decompressor.read_exact(&mut kind) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof && row.is_empty() => return Ok(None),
-                Err(error) => return Err(error),
-            }
+            self.decompressor.read_exact(&mut kind)?;
             row.push(match kind[0] {
                 NOTHING => Cell::Null,
                 NUMBER => {

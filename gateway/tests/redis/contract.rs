@@ -10,13 +10,13 @@ use nakku_gateway::shared::{Bucket, Found, Mark, PageKey, Position, Shared, Stan
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::server::{Server, Servers, settings};
+use crate::server::{Server, Servers, settings, settings_of_nakku};
 
-/// Runs a check with two gateways on one server, then with two on a cluster.
+/// Runs a check with two gateways on one server, then with two on a cluster, each with the rights that production gives.
 async fn on_both(check: impl AsyncFn(Shared, Shared), change: impl Fn(&mut SharedSettings)) {
-    let (single, cluster) = tokio::join!(Server::start(), Servers::start());
+    let (single, cluster) = tokio::join!(Server::protected(), Servers::protected());
     for urls in [vec![single.url()], cluster.urls()] {
-        let mut settings = settings(urls);
+        let mut settings = settings_of_nakku(urls);
         change(&mut settings);
         let gateways = (Shared::start(&settings).await.unwrap(), Shared::start(&settings).await.unwrap());
         assert!(gateways.0.redis().unwrap().up && gateways.1.redis().unwrap().up);

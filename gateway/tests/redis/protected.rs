@@ -1,4 +1,4 @@
-//! TLS and passwords.
+//! TLS, passwords and what users may do.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use nakku_gateway::shared::{Away, Position, Shared};
 use nakku_gateway::{Secret, SharedSettings};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::server::{Server, settings};
+use crate::server::{Server, settings, settings_of_nakku};
 
 const PASSWORD: &str = "correct horse";
 
@@ -48,6 +48,29 @@ async fn a_password_lets_in_and_is_not_shown() {
     assert_eq!(put(&settings).await, Ok(()), "that of the address comes first");
     let shown = format!("{settings:?} {:?}", Shared::start(&settings).await.unwrap());
     assert!(!shown.contains("correct"), "{shown}");
+}
+
+/// That `nakku` may do all that it needs, every test of the contract shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_nakku_may_only_ask_whether_it_lives() {
+    let server = Server::protected().await;
+    let ask = |user: &[&str], command: &[&str]| {
+        let mut ask = std::process::Command::new("redis-cli");
+        ask.args(["-p", &server.port().to_string(), "--no-auth-warning"]).args(user).args(command);
+        String::from_utf8_lossy(&ask.output().unwrap().stdout).trim().to_owned()
+    };
+    let nakku = ["--user", "nakku", "-a", crate::server::PASSWORD];
+    assert_eq!(ask(&[], &["PING"]), "PONG");
+    assert_eq!(ask(&nakku, &["SET", "test-1", "kept"]), "OK");
+    for command in [&["GET", "test-1"][..], &["INFO"], &["KEYS", "*"], &["CONFIG", "GET", "*"], &["FLUSHALL"]] {
+        assert!(ask(&[], command).starts_with("NOPERM"), "{command:?}");
+    }
+    let others = [&["GET", "other:1"][..], &["KEYS", "*"], &["FLUSHALL"], &["CONFIG", "GET", "*"], &["ACL", "LIST"]];
+    for command in others {
+        assert!(ask(&nakku, command).starts_with("NOPERM"), "{command:?}");
+    }
+    assert_eq!(put(&settings(vec![server.url()])).await, Err(Away), "an account that may only ping is no help");
+    assert_eq!(put(&settings_of_nakku(vec![server.url()])).await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

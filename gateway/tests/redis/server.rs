@@ -4,10 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nakku_gateway::{RedisSettings, SharedSettings};
+use nakku_gateway::{RedisSettings, Secret, SharedSettings};
 
 /// Five times what the slowest wait here takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `nakku` and everybody else may do on a Redis of production, `PASSWORD` standing for the password. Here keys of
+/// tests take the place of those of a cluster called `nakku`.
+const USERS: &str = include_str!("../../../deploy/servers/redis.acl");
+/// Of all users here.
+pub const PASSWORD: &str = "of-one-test-only";
+/// Has a server know its users.
+const PROTECTED: &[&str] = &["--aclfile", "FOLDER/users.acl"];
+/// How the test itself is let in, which may do everything.
+const ADMIN: &[&str] = &["--user", "admin", "-a", PASSWORD, "--no-auth-warning"];
 
 /// One server on a free port of the loopback, without persistence. Ends with the value.
 #[derive(Debug)]
@@ -32,11 +42,19 @@ impl Server {
         Self::with(&[], &[]).await
     }
 
+    /// One on which only the user `nakku` may do what gateways do, and nobody more than that.
+    pub async fn protected() -> Self {
+        Self::with(PROTECTED, ADMIN).await
+    }
+
     /// One with further arguments; `PORT` and `FOLDER` stand for its own.
     pub async fn with(arguments: &[&str], login: &[&str]) -> Self {
         let port = free_port();
         let folder = std::env::temp_dir().join(format!("nakku-redis-{port}-{:08x}", rand::random::<u32>()));
         std::fs::create_dir_all(&folder).expect("a folder for the server");
+        let users = USERS.replace("~nakku:*", "~test-*").replace("PASSWORD", PASSWORD);
+        let users = format!("{users}user admin on >{PASSWORD} ~* &* +@all\n");
+        std::fs::write(folder.join("users.acl"), users).expect("the folder takes a file");
         let own =
             |text: &&str| text.replace("PORT", &port.to_string()).replace("FOLDER", &folder.display().to_string());
         let mut server = Self {
@@ -121,6 +139,15 @@ impl Drop for Server {
 impl Servers {
     /// Starts three and makes them one cluster, which goes on without a master as far as its slots are not needed.
     pub async fn start() -> Self {
+        Self::with(&[], &[]).await
+    }
+
+    /// The same with users as in [`Server::protected`].
+    pub async fn protected() -> Self {
+        Self::with(PROTECTED, ADMIN).await
+    }
+
+    async fn with(further: &[&str], login: &[&str]) -> Self {
         let arguments = [
             "--cluster-enabled",
             "yes",
@@ -131,13 +158,18 @@ impl Servers {
             "--cluster-require-full-coverage",
             "no",
         ];
+        let arguments = [&arguments, further].concat();
         let mut masters = Vec::new();
         for _ in 0..3 {
-            masters.push(Server::with(&arguments, &[]).await);
+            masters.push(Server::with(&arguments, login).await);
         }
         let addresses: Vec<String> = masters.iter().map(|master| format!("127.0.0.1:{}", master.port)).collect();
         let mut create = Command::new("redis-cli");
-        create.args(["--cluster", "create"]).args(&addresses).args(["--cluster-replicas", "0", "--cluster-yes"]);
+        create.args(login).args(["--cluster", "create"]).args(&addresses).args([
+            "--cluster-replicas",
+            "0",
+            "--cluster-yes",
+        ]);
         let created = create.output().expect("redis-cli is installed");
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
         let servers = Self { masters };
@@ -158,6 +190,16 @@ impl Servers {
     pub fn urls(&self) -> Vec<String> {
         self.masters.iter().map(Server::url).collect()
     }
+}
+
+/// The same, let in as `nakku` on servers that know their users.
+pub fn settings_of_nakku(urls: Vec<String>) -> SharedSettings {
+    let named = |url: String| url.replace("redis://", "redis://nakku@");
+    let mut settings = settings(urls.into_iter().map(named).collect());
+    if let Some(redis) = &mut settings.redis {
+        redis.password = Some(Secret::new(PASSWORD));
+    }
+    settings
 }
 
 /// What a gateway shares on these servers, under a prefix that no other test has. The deadline is that of a machine
