@@ -169,6 +169,7 @@ impl Beside for Shown {
             up: redis.up,
             latency_us: redis.latency_us,
             error: None,
+            is_optional: true,
         });
         redis.into_iter().collect()
     }

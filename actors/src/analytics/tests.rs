@@ -153,7 +153,7 @@ fn envelope(one: &Happened, at: Timestamp, sequence: u64, previous: u64) -> Enve
         }
         What::Unknown => return raw("weather.changed", json!({ "rain": true }), at, sequence, previous),
     };
-    raw(event.event_type, event.data, at, sequence, previous)
+    raw(event.event_type, event.data.value(), at, sequence, previous)
 }
 
 fn raw(event_type: &str, data: Value, at: Timestamp, sequence: u64, previous: u64) -> Envelope {

@@ -11,7 +11,7 @@ use crate::store::CommitError;
 use crate::time::Timestamp;
 
 /// How a transaction can end.
-const OUTCOMES: [&str; 6] = ["committed", "collision", "repeat", "unknown", "not_begun", "refused"];
+const OUTCOMES: [&str; 7] = ["committed", "collision", "repeat", "unknown", "not_begun", "refused", "gap"];
 
 /// How often something happened, and how often lately.
 #[derive(Debug, Default)]
@@ -131,6 +131,7 @@ impl LaneSeen {
             CommitError::Unknown(_) => 3,
             CommitError::NotBegun(_) => 4,
             CommitError::Refused(_) => 5,
+            CommitError::Gap { .. } => 6,
         });
         self.ended[outcome].fetch_add(1, Ordering::Relaxed);
         if let Some(error) = error {

@@ -18,13 +18,13 @@ pub struct InfrastructureReport {
     pub node: String,
     /// The lanes of its journals.
     pub writers: Vec<WriterReport>,
-    /// Its databases.
+    /// Its databases, the cluster's among them where that is on a server of its own.
     pub stores: Vec<StoreReport>,
     /// Of each service that it runs.
     pub publishers: Vec<PublisherReport>,
     /// The groups that consume events for the services that it runs.
     pub consumers: Vec<ConsumerReport>,
-    /// Kafka, Redis and the cluster database, as far as it uses them.
+    /// Kafka and Redis, as far as it uses them.
     pub others: Vec<Dependency>,
 }
 
@@ -125,7 +125,6 @@ pub(super) fn beside() -> Vec<Arc<dyn Beside>> {
 pub(super) async fn of(router: &NodeRouter) -> InfrastructureReport {
     let (servers, mut others): (Vec<Dependency>, Vec<Dependency>) =
         crate::node::status::dependencies(router).await.into_iter().partition(|one| one.name.starts_with("database "));
-    others.extend(cluster_database(router));
     others.extend(beside().iter().flat_map(|one| one.dependencies()));
     InfrastructureReport {
         node: router.node.to_string(),
@@ -168,12 +167,6 @@ fn store(router: &NodeRouter, server: Dependency) -> StoreReport {
     let incarnations = router.databases.incarnations();
     let refused = incarnations.refused_on(name).into_iter().map(str::to_owned).collect();
     StoreReport { incarnations: incarnations.on(name), refused, server }
-}
-
-fn cluster_database(router: &NodeRouter) -> Option<Dependency> {
-    let health = router.membership.get()?.store_health();
-    let (name, location) = ("cluster database".to_owned(), String::new());
-    Some(Dependency { name, location, up: health.up, latency_us: health.latency_us, error: health.error })
 }
 
 fn publishers(router: &NodeRouter) -> Vec<PublisherReport> {

@@ -117,7 +117,7 @@ impl EntityState {
         // Without an answer it is asked again, where the shard is by then.
         let Ok(permit) = place.journal.reserve_waiting(place.shard).await else { return Ok(false) };
         let (reply, outcome) = ReplyTo::channel();
-        let cause = Cause { command_id, traceparent: None, once: None, reply: Some(reply) };
+        let cause = Cause { command_id, traceparent: None, once: None, reply: Some(reply), arrived: None };
         let moved = self.decide(myself, permit, command, cause)?;
         tokio::spawn(async move {
             let Ok(outcome) = outcome.await else { return };

@@ -430,6 +430,7 @@ fn infrastructure_is_a_table_for_each_part_and_trouble_stands_below() {
         up,
         latency_us: 183,
         error: (!up).then(|| "connection refused".into()),
+        ..Dependency::default()
     };
     let node = InfrastructureReport {
         node: "node-1@1".into(),

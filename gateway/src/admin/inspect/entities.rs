@@ -6,7 +6,6 @@ use nakku_cluster::inspect::report::{EntityReport, HistoryReport};
 use nakku_cluster::inspect::{Act, EntityAt, Everywhere, Matching, Question, Report};
 use nakku_cluster::{Address, Cluster, Key};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::bodies::{Acted, ActedEverywhere};
