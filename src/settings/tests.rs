@@ -232,7 +232,14 @@ fn demo_passwords_are_refused_wherever_they_stand() {
     let told = |name: &str, value: &str| {
         let own = format!("NAKKU_{}", name.replace('.', "_").to_uppercase());
         let off = ("NAKKU_LINKS_TLS".to_owned(), "off");
-        let all = fit.iter().cloned().filter(|(name, _)| *name != own).chain([off, (own.clone(), value)]);
+        // Replicas want the primaries that they are of.
+        let primary = own.strip_suffix("_REPLICAS").map(|primary| match primary {
+            "NAKKU_DATABASES" => "NAKKU_DATABASES_DEFAULT".to_owned(),
+            service => service.to_owned(),
+        });
+        let primary = primary.map(|name| (name, "mysql://nakku@b:3306"));
+        let others = fit.iter().filter(|(name, _)| *name != own).cloned();
+        let all = others.chain([off, (own.clone(), value)]).chain(primary);
         let environment = all.map(|(name, value)| (name, value.to_owned())).collect();
         let settings = Sources { environment, ..sources() }.load().expect("they are settings").settings;
         check_node(&settings).map_or_else(|error| error.to_string(), |()| "fit".into())

@@ -289,7 +289,7 @@ impl Restore {
             });
         }
         Ok(match table.name.as_str() {
-            "migration" | "incarnation" => TableKind::LeftOut,
+            "migration" | "incarnation" | "heartbeat" => TableKind::LeftOut,
             "publication" => TableKind::Publications,
             name => {
                 let sharded = table.index("shard");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Queue {
     last: Sent,
     /// The last ones, oldest first, while more than one waits.
+    #[allow(clippy::box_collection, reason = "every loaded entity has one, and hardly any has several waiting")]
     several: Option<Box<VecDeque<Sent>>>,
 }
 

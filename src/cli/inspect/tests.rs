@@ -2,10 +2,6 @@
 
 use clap::Parser;
 use nakku_cluster::Timestamp;
-use nakku_cluster::inspect::infrastructure::{
-    ConsumerReport, InfrastructureReport, PublisherReport, StoreReport, WriterReport,
-};
-use nakku_cluster::inspect::path::{HopReport, PathReport};
 use nakku_cluster::inspect::report::{
     Branch, Change, CommandReport, CommitReport, EffectReport, EntityReport, EventReport, HistoryReport, LinkReport,
     MoveReport, NodeReport, RecentReport, ShardReport, TailEntry, TopEntry, TypeReport, WaitingReport,
@@ -15,8 +11,11 @@ use serde_json::{Value, json};
 
 use super::types::By;
 use super::watch::{Page, Silent};
-use super::{entity, infrastructure, nodes, shards, tail, trace, tree, types, watch};
+use super::{entity, nodes, shards, tail, tree, types, watch};
 use crate::cli::arguments::Arguments;
+
+mod infrastructure;
+mod path;
 
 /// 2026-11-22 23:53:50.123 UTC.
 const NOW: i64 = 1_795_391_630_123;
@@ -364,142 +363,6 @@ fn a_command_is_a_line() {
     };
     let told = tail::Told { node: "node-1@1".into(), entry };
     assert_eq!(tail::line(&told), "23:53:50.123  node-1@1  cart.cart/u-1  add_item  accepted in 1.2ms");
-}
-
-#[test]
-fn a_path_is_a_line_for_each_hop_below_what_led_to_it() {
-    let hop = |span: &str, parent: &str, what: &str, name: &str, after_us: i64, took_us, known: &[(&str, &str)]| {
-        let details = known.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
-        let (span, parent, what, name) = (span.into(), parent.into(), what.into(), name.into());
-        let hop = HopReport { span, parent, what, name, began_at_us: NOW * 1000 + after_us, took_us, details };
-        (if after_us > 400 { "node-2@1" } else { "node-1@1" }.to_owned(), hop)
-    };
-    let order = "order.order/u-1.o-2";
-    let path = PathReport::of(
-        "0f3a4a9d23c39cc2eec28717cb6cb619".into(),
-        vec![
-            hop("a", "", "request", "POST /api/v1/orders", 0, 18_240, &[("status", "201")]),
-            hop("b", "a", "ask", order, 310, 17_600, &[("outcome", "accepted"), ("node", "node-2")]),
-            hop("c", "b", "link", "from node-1", 650, 16_900, &[("kind", "order.order")]),
-            hop(
-                "d",
-                "c",
-                "decide",
-                order,
-                800,
-                42,
-                &[("command", "place"), ("outcome", "accepted"), ("events", "1"), ("queued_us", "120")],
-            ),
-            hop(
-                "z",
-                "lost",
-                "commit",
-                order,
-                900,
-                2_100,
-                &[("outcome", "committed"), ("lane", "0"), ("commands", "4")],
-            ),
-        ],
-        0,
-    );
-    assert_shown(
-        &trace::text(&path, &PAGE),
-        "
-trace 0f3a4a9d23c39cc2eec28717cb6cb619: 5 hops on node-1@1, node-2@1, 18.2ms from the first to the end of the last
-began at 2026-11-22 23:53:50.123 UTC (0ms ago)
-
-  after     took   node     hop
-──────────────────────────────────────────────────────────────────────────────────────────────────────────
-    0µs   18.2ms   node-1   request POST /api/v1/orders: 201
-  310µs   17.6ms   node-1     ask order.order/u-1.o-2: accepted, on node-2
-  650µs   16.9ms   node-2       link from node-1: kind order.order
-  800µs     42µs   node-2         decide order.order/u-1.o-2: accepted, place, 1 events, queued 120µs
-  900µs    2.1ms   node-2   * commit order.order/u-1.o-2: committed, 4 commands, lane 0
-
-* what led to it was not kept, or is on a node that does not answer
-",
-    );
-    assert!(trace::id("0F3A4A9D23C39CC2EEC28717CB6CB619").is_ok() && trace::id("0f3a").is_err());
-}
-
-#[test]
-fn infrastructure_is_a_table_for_each_part_and_trouble_stands_below() {
-    let server = |name: &str, up: bool, location: &str| Dependency {
-        name: name.into(),
-        location: location.into(),
-        up,
-        latency_us: 183,
-        error: (!up).then(|| "connection refused".into()),
-        ..Dependency::default()
-    };
-    let node = InfrastructureReport {
-        node: "node-1@1".into(),
-        writers: vec![WriterReport {
-            location: "mysql://127.0.0.1:3306".into(),
-            queue: 3,
-            queue_max: 8192,
-            under_way_ms: Some(2_300),
-            commits: CommitReport {
-                commits: 40,
-                commits_per_s: 12.5,
-                commands_each: 4.2,
-                rows_each: 6.0,
-                p50_us: 900,
-                p99_us: 21_000,
-            },
-            failures: [("repeat".to_owned(), 2)].into(),
-            last_failure: Some("a deadlock".into()),
-            last_failure_at_ms: Some(NOW - 12_000),
-            ..WriterReport::default()
-        }],
-        stores: vec![StoreReport {
-            server: server("database default-1", true, "mysql://127.0.0.1:3306"),
-            incarnations: [("order".to_owned(), 1), ("user".to_owned(), 2)].into(),
-            refused: vec!["user".into()],
-        }],
-        publishers: vec![PublisherReport {
-            service: "order".into(),
-            unpublished: 12,
-            unpublished_ms: 3_400,
-            published: 400,
-            failures: 1,
-            trouble: Some("the broker is away".into()),
-        }],
-        consumers: vec![ConsumerReport {
-            group: "nakku-analytics".into(),
-            consumed: 390,
-            lag: 12,
-            ..Default::default()
-        }],
-        others: vec![server("redis", false, "127.0.0.1:6379")],
-    };
-    assert_shown(
-        &infrastructure::text(&[node], &PAGE),
-        "
-  journal writer           node       lane       queue   transactions a second   commands each   rows each     p50      p99   failed
-──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-  mysql://127.0.0.1:3306   node-1@1      0   3 of 8192                    12.5             4.2         6.0   900µs   21.0ms        2
-
-  server               node       state   last use   location                 incarnation
-────────────────────────────────────────────────────────────────────────────────────────────
-  database default-1   node-1@1   up         183µs   mysql://127.0.0.1:3306   1, 2
-  redis                node-1@1   down       183µs   127.0.0.1:6379
-
-  publisher   node       rows behind   for   published   failed rounds
-────────────────────────────────────────────────────────────────────────
-  order       node-1@1            12    3s         400               1
-
-  consumer          node       behind   consumed   dead letters   gaps   stuck
-────────────────────────────────────────────────────────────────────────────────
-  nakku-analytics   node-1@1       12        390              0      0       0
-
-node-1@1: writer 0 of mysql://127.0.0.1:3306 has had a transaction under way for 2s
-node-1@1: writer 0 of mysql://127.0.0.1:3306 failed last 12s ago: a deadlock (repeat 2)
-node-1@1: database default-1 is an older copy of user, which is not served
-node-1@1: redis can't be used: connection refused
-node-1@1: events of order wait: the broker is away
-",
-    );
 }
 
 #[test]

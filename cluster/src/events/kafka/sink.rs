@@ -4,6 +4,7 @@
 //! that nothing of a round is under way when the next one begins. Should an event fail and a later one of the
 //! same shard arrive, the publisher sends both again; consumers leave alone what lacks its predecessor.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -156,13 +157,13 @@ impl KafkaSink {
         let mut routes = HashMap::new();
         for event in events {
             let way = way(event);
-            if !routes.contains_key(&way) {
+            if let Entry::Vacant(unknown) = routes.entry(way) {
                 let topic = match way {
                     (_, Some(topic)) => self.settings.topic_named(topic),
                     (service, None) => self.settings.topic(service),
                 };
                 let partitions = self.topics.partitions(&topic).await.map_err(|error| SinkError(error.to_string()));
-                routes.insert(way, Route { topic, partitions });
+                unknown.insert(Route { topic, partitions });
             }
         }
         routes
