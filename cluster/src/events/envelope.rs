@@ -81,6 +81,7 @@ pub struct Envelope<D = Value> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// What happened.
+    #[schema(value_type = Value)]
     pub data: D,
 }
 
