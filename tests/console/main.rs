@@ -119,7 +119,9 @@ async fn give_reason(browser: &mut Browser, choose: &str) {
 async fn follow_a_trace(dev: &mut Dev, browser: &mut Browser) {
     browser.evaluate("location.hash = '#/tail?kind=order.order'").await;
     dev.order();
-    let link = "document.querySelector('.view.tail tbody a[href^=\"#/trace/\"]')";
+    // Of a command that changes something: a reading one has no commit.
+    let place = "[...document.querySelectorAll('.view.tail tbody tr')].find(row => [...row.cells].some(cell => cell.textContent.trim() === 'place'))";
+    let link = &format!("{place}?.querySelector('a[href^=\"#/trace/\"]')");
     browser.until("a command has a trace", link).await;
     browser.evaluate(&format!("{link}.click()")).await;
     let shows = |what: &str| format!("document.querySelector('.view.trace tr[data-what={what}]')");
