@@ -87,7 +87,8 @@ section() { rows+=("section"$'\t'"$*"); say "== $*"; }
 remark() { remarks+=("$*"); }
 
 row() {
-    rows+=("row"$'\t'"$1"$'\t'"$2"$'\t'"$3"$'\t'"$4")
+    # No field is empty: what stands between two tabs would be lost.
+    rows+=("row"$'\t'"$1"$'\t'"${2:-success}"$'\t'"${3:-success}"$'\t'"$4")
     [[ $4 == ok ]] || failed=$((failed + 1))
     say "$4: $1 → $3"
 }
@@ -174,7 +175,7 @@ checkout() {
 # new_space NAME: a network namespace with a loopback, and nothing else.
 new_space() {
     need ip iproute2
-    ! ip netns list | grep -qw "$1" ||
+    [[ ! -e /run/netns/$1 ]] ||
         fail "the network namespace $1 is there already: another check runs, or ip netns delete $1"
     ip netns add "$1"
     on_exit ip netns delete "$1"
@@ -348,7 +349,7 @@ in_docker() { nsenter "--net=/run/netns/$docker_space" "$@"; }
 # compose_versions: 1.29 as Debian has it, and v2 where $NAKKU_COMPOSE_V2 names its program.
 find_compose() {
     compose_one=$(PATH=/usr/bin:$PATH command -v docker-compose) || fail "docker-compose is missing; apt-get install docker-compose"
-    "$compose_one" version --short | grep -q '^1\.29' || fail "$compose_one is not 1.29"
+    [[ $("$compose_one" version --short) == 1.29* ]] || fail "$compose_one is not 1.29"
     compose_two=${NAKKU_COMPOSE_V2:-$cache/bin/docker-compose}
     [[ -x $compose_two ]] || build_compose_two
 }
