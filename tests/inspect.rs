@@ -193,6 +193,9 @@ async fn acts(at: SocketAddr, cluster: &nakku_cluster::Cluster) {
         (&["effect", "retry", "stock", "s-1", "verdict", why][..], "nothing is outstanding"),
         (&["effect", "give-up", "stock", "s-1", "verdict:2", why], "no effect verdict:2 of inventory.stock/s-1"),
         (&["reminder", "fire", "stock", "s-1", why], "no reminder of inventory.stock/s-1"),
+        (&["profile", "nobody", why], "no node \"nobody\" is in the view"),
+        // Only the program itself can.
+        (&["profile", "only", "--seconds", "1", why], "can't profile itself"),
     ] {
         let refused = nakku(at, wrong).await;
         assert!(refused.status.code() == Some(1) && text(&refused.stderr).contains(told), "{refused:?}");

@@ -190,6 +190,25 @@ impl Client {
         Err(answer.refused(&format!("GET {path}")))
     }
 
+    /// Posts a request whose answer is no JSON, and waits for all of it.
+    ///
+    /// # Errors
+    /// When there was no answer in time, or one that is not 2xx.
+    pub async fn download(&self, path: &str, body: &Value, longest: Duration) -> Result<Vec<u8>, Wrong> {
+        let started = Instant::now();
+        let mut request = self.http.post(format!("{}{path}", self.endpoint)).timeout(longest).json(body);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let unanswered = |error: reqwest::Error| self.unanswered(&Method::POST, path, &error);
+        let response = request.send().await.map_err(unanswered)?;
+        if response.status().is_success() {
+            return Ok(response.bytes().await.map_err(unanswered)?.to_vec());
+        }
+        let answer = self.whole(&Method::POST, path, response, started).await?;
+        Err(answer.refused(&format!("POST {path}")))
+    }
+
     async fn whole(&self, method: &Method, path: &str, response: Response, started: Instant) -> Result<Answer, Wrong> {
         let status = response.status().as_u16();
         let text = response.text().await.map_err(|error| self.unanswered(method, path, &error))?;

@@ -3,15 +3,17 @@
 //! - [`span`]: notes the spans of this node with the trace that each belongs to
 //! - [`export`]: sends them to an OpenTelemetry collector
 //! - [`json`]: log lines as JSON, with the trace that each belongs to
+//! - [`profile`]: what the processor does, for a time
 
 pub mod export;
 pub mod json;
+pub mod profile;
 pub mod span;
 
 #[cfg(test)]
 mod tests;
 
-use nakku_cluster::inspect::controls::{self, Controls};
+use nakku_cluster::inspect::controls::{self, Controls, Profiling};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -59,5 +61,9 @@ impl Controls for LogControl {
         let text = directives.unwrap_or(&self.usual);
         let filter = EnvFilter::try_new(text).map_err(|error| format!("{text:?} is no filter: {error}; try debug"))?;
         self.handle.reload(filter).map_err(|error| error.to_string())
+    }
+
+    fn profile(&self) -> Result<Box<dyn Profiling>, String> {
+        profile::start()
     }
 }

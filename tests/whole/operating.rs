@@ -1,6 +1,6 @@
 //! What an operator does to a running shop by the admin API: moves shards, drains a node and gives it back, pauses
-//! rebalancing, sends entities out of the memory, sees to what they have outstanding. No request fails, and nothing is
-//! lost.
+//! rebalancing, sends entities out of the memory, sees to what they have outstanding, profiles a node. No request fails,
+//! and nothing is lost.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -46,6 +46,19 @@ async fn no_request_fails_while_an_operator_moves_drains_and_passivates() {
         let all = json!({ "kind": kind, "idle_ms": 0 });
         desk.act("entities/passivate", all).await;
     }
+
+    // While customers shop, and of another node than the one that is asked.
+    for format in ["folded", "flamegraph"] {
+        let profile = desk.profile("node-2", 3, format).await;
+        let text = String::from_utf8_lossy(&profile);
+        assert!(text.contains("nakku_cluster::"), "{text}");
+        assert!(format == "folded" || text.starts_with("<?xml") && text.contains("</svg>"), "{text}");
+    }
+    let both = tokio::join!(desk.ask("nodes/node-3/profile?seconds=4", json!({})), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        desk.ask("nodes/node-3/profile?seconds=1", json!({})).await
+    });
+    assert_eq!((both.0.0, both.1.0), (200, 409), "one at a time: {}", both.1.1);
 
     desk.act("nodes/node-2/drain", json!({})).await;
     desk.until("the node has no shards", |shards| {
@@ -144,6 +157,15 @@ impl Desk {
         let answer = request.send().await.expect("the node answers");
         let status = answer.status();
         assert!(status.is_success(), "{path}: {status} {}", answer.text().await.unwrap_or_default());
+    }
+
+    /// What a node's processor does.
+    async fn profile(&self, node: &str, seconds: u32, format: &str) -> Vec<u8> {
+        let url = format!("{}/admin/v1/nodes/{node}/profile?seconds={seconds}&format={format}", self.url);
+        let request = self.client.post(url).bearer_auth(ADMIN_TOKEN).json(&json!({ "reason": "a test" }));
+        let answer = request.send().await.expect("the node answers");
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap_or_default());
+        answer.bytes().await.expect("a whole profile").to_vec()
     }
 
     /// Status and body, whatever they are.

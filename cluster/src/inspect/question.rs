@@ -111,8 +111,6 @@ impl Question {
 pub enum ProfileFormat {
     /// A line for each stack, frames joined by `;`, outermost first, and how often it was seen.
     Folded,
-    /// For `pprof`: `profile.proto`, not compressed.
-    Pprof,
     /// An SVG that can be looked at in a browser.
     Flamegraph,
 }

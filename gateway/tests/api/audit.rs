@@ -131,6 +131,7 @@ const ACTS: &[(&str, &str, &str, &str, &str)] = &[
         "log_level",
         "nobody: debug for 1 s",
     ),
+    ("POST /admin/v1/nodes/{name}/profile", "nodes/nobody/profile?seconds=1", "{}", "profile", "nobody for 1 s"),
     ("POST /admin/v1/rebalancing/pause", "rebalancing/pause", "{}", "pause_rebalancing", "all shards"),
     ("POST /admin/v1/rebalancing/resume", "rebalancing/resume", "{}", "resume_rebalancing", "all shards"),
     (

@@ -7,6 +7,7 @@
 //! - [`infrastructure`]: what works behind the shards
 //! - [`act`]: whatever changes something, always for a reason
 //! - [`outstanding`]: the effects and the reminder of one entity
+//! - [`profile`]: what a node's processor does for a time
 //! - [`completion`]: what a shell completes, names of the live cluster among it
 //! - [`kind`]: kinds by shorter names
 //! - [`address`]: paths of the API
@@ -19,6 +20,7 @@ pub mod infrastructure;
 mod kind;
 pub mod nodes;
 pub mod outstanding;
+pub mod profile;
 pub mod shards;
 pub mod tail;
 pub mod trace;
@@ -74,6 +76,8 @@ pub enum Inspect {
     Rebalancing(act::Rebalancing),
     /// Have one node log more or less for a time
     LogLevel(act::LogLevel),
+    /// Take a profile of what a node's processor does
+    Profile(profile::Profile),
     /// Retry or give up what one entity has outstanding elsewhere
     #[command(subcommand)]
     Effect(outstanding::Effect),
@@ -123,6 +127,7 @@ pub async fn run(command: &Inspect) -> Done {
         Inspect::Undrain(one) => act::undrain(one).await,
         Inspect::Rebalancing(command) => act::rebalancing(command).await,
         Inspect::LogLevel(arguments) => act::log_level(arguments).await,
+        Inspect::Profile(arguments) => profile::profile(arguments).await,
         Inspect::Effect(command) => outstanding::effect(command).await,
         Inspect::Reminder(command) => outstanding::reminder(command).await,
         Inspect::Passivate(one) => act::passivate(one).await,

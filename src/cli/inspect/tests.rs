@@ -378,6 +378,8 @@ fn acts_need_a_reason_and_a_target() {
         "nakku effect retry cart u-1 :1 --reason why",
         "nakku reminder fire cart u-1",
         "nakku reminder cancel cart u-1 --reason why",
+        "nakku profile node-1",
+        "nakku profile node-1 --reason why --seconds 61",
         "nakku dead-letters replay g i 1",
         "nakku passivate-matching",
         "nakku passivate-matching --yes --reason room",
@@ -396,6 +398,7 @@ fn acts_need_a_reason_and_a_target() {
         "nakku passivate-matching --idle-ms 0 --yes --reason room",
         "nakku rebalancing resume --reason done",
         "nakku effect retry inbox u-1 mail:3 --reason mended",
+        "nakku profile node-1 --reason slow --seconds 60 --format folded --output cpu.txt",
         "nakku openapi --admin",
     ] {
         assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");

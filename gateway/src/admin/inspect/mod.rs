@@ -5,6 +5,7 @@
 //! - [`entities`]: one entity, and what may be done with it
 //! - [`acts`]: shards and nodes
 //! - [`outstanding`]: the effects and the reminder of one entity
+//! - [`profile`]: what a node's processor does for a time
 //! - [`streams`]: views again and again, commands as they are answered
 //! - [`traces`]: the path of one request
 //! - [`bodies`]: what the routes answer with
@@ -14,6 +15,7 @@ mod acts;
 mod bodies;
 mod entities;
 mod outstanding;
+mod profile;
 pub(crate) mod reason;
 mod streams;
 mod traces;
@@ -55,6 +57,7 @@ pub(crate) fn routes(cluster: Cluster) -> Router {
         .route("/admin/v1/nodes/{name}/drain", post(acts::drain))
         .route("/admin/v1/nodes/{name}/undrain", post(acts::undrain))
         .route("/admin/v1/nodes/{name}/log-level", post(acts::log_level))
+        .route("/admin/v1/nodes/{name}/profile", post(profile::take))
         .route("/admin/v1/rebalancing/pause", post(acts::pause))
         .route("/admin/v1/rebalancing/resume", post(acts::resume))
         .with_state(cluster)
@@ -92,6 +95,7 @@ pub(crate) fn routes(cluster: Cluster) -> Router {
         acts::log_level,
         acts::pause,
         acts::resume,
+        profile::take,
     ),
     components(schemas(bodies::Told))
 )]
