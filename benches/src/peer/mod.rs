@@ -10,7 +10,7 @@ mod process;
 use serde::Serialize;
 
 use crate::error::BenchError;
-use crate::scenario::{ask, failover, hot_item, idle};
+use crate::scenario::{ask, events, failover, hot_item, idle};
 
 pub use process::Peer;
 
@@ -28,6 +28,7 @@ pub async fn run(rest: &[String]) -> Result<(), BenchError> {
         ["ask-entity-caller", url, rest] => ask::entity::caller(url, serde_json::from_str(rest)?).await,
         ["ask-derived-callee"] => ask::derived::callee().await,
         ["ask-derived-caller", port, rest] => ask::derived::caller(number(port)?, serde_json::from_str(rest)?).await,
+        ["events-backlog", url, to] => events::backlog::publish(url, serde_json::from_str(to)?).await,
         ["failover-node", url, name] => failover::node(url, name).await,
         ["idle-entities", url, count] => idle::entities(url, number(count)?).await,
         ["idle-actors", count] => idle::actors(number(count)?).await,

@@ -8,26 +8,56 @@ use futures::future::join_all;
 use nakku_cluster::events::kafka::KafkaSettings;
 use nakku_cluster::metrics::define;
 use nakku_cluster::topology::SHARD_COUNT_DEFAULT;
+use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::sample::{self, SOURCE};
-use super::{EVENTS_PER_COMMAND, Way};
+use super::{EVENTS_PER_COMMAND, POSITIONS_WRITTEN, Way};
+use crate::arguments::BenchArguments;
 use crate::error::BenchError;
 use crate::node;
+use crate::peer::{self, Peer};
 
 /// Events of each shard's backlog.
 pub const PER_SHARD: u32 = 4_096;
 /// The longest that publishing may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// And that with the making of the backlog.
+const WHOLE_PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at how much has been published.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The brokers, and which topics there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct To {
+    brokers: Vec<String>,
+    topic_prefix: String,
+    replication: u16,
+}
 
 /// Events per second that a node publishes of a backlog in its journal.
 ///
 /// # Errors
 /// When the node does not start, or the backlog is not published in time.
-pub async fn measure(database_url: &str, kafka: &KafkaSettings) -> Result<f64, BenchError> {
+pub async fn measure(arguments: &BenchArguments, database_url: &str, kafka: &KafkaSettings) -> Result<f64, BenchError> {
+    let KafkaSettings { brokers, topic_prefix, replication, .. } = kafka.clone();
+    let to = serde_json::to_string(&To { brokers, topic_prefix, replication })?;
+    let mut node = Peer::start(&arguments.executable, &["events-backlog", database_url, &to])?;
+    let rate = node.hear(WHOLE_PATIENCE).await?;
+    // It goes on with the next one where this one has ended.
+    tokio::time::sleep(POSITIONS_WRITTEN).await;
+    node.stop().await;
+    Ok(rate)
+}
+
+/// Peer: commits a backlog, publishes it and says how fast.
+///
+/// # Errors
+/// As [`measure`].
+pub async fn publish(database_url: &str, to: To) -> Result<(), BenchError> {
+    let To { brokers, topic_prefix, replication } = to;
+    let kafka = KafkaSettings { topic_prefix, replication, ..KafkaSettings::new(brokers) };
     let gate = Gate::new().await?;
     let behind = KafkaSettings { brokers: vec![gate.address.to_string()], ..kafka.clone() };
     let node = node::start_with_kafka("backlog", &[SOURCE], database_url, sample::services(), Some(behind)).await?;
@@ -44,8 +74,9 @@ pub async fn measure(database_url: &str, kafka: &KafkaSettings) -> Result<f64, B
     let began = Instant::now();
     let last = until(all).await?;
     let rate = (last - first) as f64 / began.elapsed().as_secs_f64();
-    node.drain().await.map_err(|error| BenchError::failed("the node of the backlog", error))?;
-    Ok(rate)
+    peer::say(&rate)?;
+    peer::until_released().await;
+    node.drain().await.map_err(|error| BenchError::failed("the node of the backlog", error))
 }
 
 /// Waits until so many events have been published by this process; returns how many have.

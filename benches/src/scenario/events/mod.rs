@@ -13,7 +13,7 @@
 //! - `backlog`: from the journal to the brokers, alone
 //! - `baseline`: librdkafka's producer
 
-mod backlog;
+pub(crate) mod backlog;
 mod baseline;
 mod sample;
 
@@ -111,7 +111,7 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
     let mut published = Series::default();
     for repeat in 0..arguments.repeats {
         eprintln!("backlog {} of {}", repeat + 1, arguments.repeats);
-        published.push(backlog::measure(&database.url, &kafka).await?);
+        published.push(backlog::measure(arguments, &database.url, &kafka).await?);
     }
 
     let (ratio, ratio_published) = (through.ratio(&raw), published.ratio(&raw));
