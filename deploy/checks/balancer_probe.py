@@ -157,6 +157,19 @@ def probe_headers(rows, name, front, context):
                  re.fullmatch(r"[0-9a-f-]{32,36}", made) is not None)
 
 
+def await_gateways(front, context, wanted):
+    """Who was asked by the last of several rounds of 20 requests, as soon as it is just these; and after how long."""
+    begun = time.time()
+    while True:
+        Gateway.seen.hits.clear()
+        for _ in range(20):
+            ask(front, "GET", "/api/v1/echo", context=context)
+        hits, elapsed = collections.Counter(Gateway.seen.hits["GET /api/v1/echo"]), time.time() - begun
+        if set(hits) == wanted or elapsed > NOTICED_SECONDS_MAX:
+            return hits, elapsed
+        time.sleep(0.2)
+
+
 def probe_repetition(rows, name, front, context):
     """A gateway that takes a request and breaks off: who else is sent it?"""
     cases = [("GET", "/api/v1/break", {}, "several"), ("POST", "/api/v1/break", {}, "one"),
@@ -164,8 +177,8 @@ def probe_repetition(rows, name, front, context):
              ("POST", "/api/v1/orders", {"Idempotency-Key": "k", "X-Break": "1"}, "several"),
              ("PUT", "/api/v1/break", {}, "several" if name == "nginx" else "one")]
     for method, path, headers, expected in cases:
-        # What the case before has taught the balancer about its gateways is forgotten.
-        time.sleep(1.5)
+        # What the case before has taught the balancer about its gateways is to be forgotten.
+        await_gateways(front, context, set(GATEWAYS))
         Gateway.seen.hits.clear()
         body = None if method == "GET" else "{}"
         try:
@@ -183,7 +196,7 @@ def probe_repetition(rows, name, front, context):
 
 
 def probe_stream(rows, name, front, context):
-    time.sleep(1.5)
+    await_gateways(front, context, set(GATEWAYS))
     connection = context.wrap_socket(socket.create_connection((front, 443), 10), server_hostname=None)
     begun = time.time()
     connection.sendall(b"GET /api/v1/live/events HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
@@ -201,15 +214,8 @@ def probe_stream(rows, name, front, context):
 def probe_readiness(rows, name, front, context):
     """A gateway that says that it is not ready, and goes on answering, is left alone; one that is again is asked again."""
     for unready, text in ((GATEWAYS[:1], "one gateway is not ready"), ([], "it is ready again")):
-        Gateway.seen.unready, wanted, begun = set(unready), set(GATEWAYS) - set(unready), time.time()
-        while True:
-            Gateway.seen.hits.clear()
-            for _ in range(20):
-                ask(front, "GET", "/api/v1/echo", context=context)
-            hits, elapsed = collections.Counter(Gateway.seen.hits["GET /api/v1/echo"]), time.time() - begun
-            if set(hits) == wanted or elapsed > NOTICED_SECONDS_MAX:
-                break
-            time.sleep(0.2)
+        Gateway.seen.unready, wanted = set(unready), set(GATEWAYS) - set(unready)
+        hits, elapsed = await_gateways(front, context, wanted)
         rows.add(f"{name}: {text}; who is asked by 20 requests", f"{len(wanted)} gateways, soon",
                  f"{', '.join(f'{gateway} {count}' for gateway, count in sorted(hits.items()))} after {elapsed:.1f} s",
                  set(hits) == wanted)
