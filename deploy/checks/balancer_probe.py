@@ -98,7 +98,13 @@ class Rows:
 
 def ask(front, method, path, body=None, headers=None, context=None):
     connection = http.client.HTTPSConnection(front, 443, context=context, timeout=20)
-    connection.request(method, path, body, headers or {})
+    if body is None:
+        connection.request(method, path, headers=headers or {})
+    else:
+        # The body comes a moment behind its headers, as over a network it may.
+        connection.request(method, path, headers={**(headers or {}), "Content-Length": str(len(body))})
+        time.sleep(0.05)
+        connection.send(body.encode())
     answer = connection.getresponse()
     text = answer.read()
     connection.close()
