@@ -1,6 +1,6 @@
 //! From an event of another service to this one's.
 
-use nakku_cluster::events::Envelope;
+use nakku_cluster::events::SealedEnvelope;
 
 use super::event::{Event, Fact, Line};
 use crate::public::PublicData;
@@ -13,14 +13,14 @@ pub const EVENT_TYPE_BYTES_MAX: usize = 64;
 ///
 /// # Errors
 /// When its data are not what its type and version promise.
-pub fn consume(event: &Envelope) -> Result<Event, String> {
+pub fn consume(event: &SealedEnvelope) -> Result<Event, String> {
     if event.event_type.len() > EVENT_TYPE_BYTES_MAX {
         return Err(format!("a type of events has at most {EVENT_TYPE_BYTES_MAX} bytes"));
     }
     Ok(Event { at: event.time, event_type: event.event_type.clone(), fact: fact(event)? })
 }
 
-fn fact(event: &Envelope) -> Result<Option<Fact>, String> {
+fn fact(event: &SealedEnvelope) -> Result<Option<Fact>, String> {
     Ok(match event.event_type.as_str() {
         user::public::Registered::TYPE => Some(Fact::Registered),
         cart::public::Updated::TYPE => {

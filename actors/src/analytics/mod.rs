@@ -30,7 +30,7 @@ pub mod sums;
 #[cfg(test)]
 mod tests;
 
-use nakku_cluster::events::{Consumer, Envelope, Intake};
+use nakku_cluster::events::{Consumer, Intake, SealedEnvelope};
 use nakku_cluster::{Context, Decision, Kind, Migration, Outstanding, Service};
 
 pub use bucket::Resolution;
@@ -63,7 +63,7 @@ impl Consumer for Analytics {
     type Command = Command;
     type Reply = Reply;
 
-    fn consume(event: &Envelope) -> Result<Vec<Event>, String> {
+    fn consume(event: &SealedEnvelope) -> Result<Vec<Event>, String> {
         consumer::consume(event).map(|event| vec![event])
     }
 

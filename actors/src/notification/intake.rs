@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use nakku_cluster::events::intake::{Command as IntakeCommand, Gathered};
-use nakku_cluster::events::{Consumer, Envelope, Intake};
+use nakku_cluster::events::{Consumer, Intake, SealedEnvelope};
 use nakku_cluster::{Call, Context, Decision, Effect, Key, Kind, Outstanding, PartSet, Parts, Ref, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,7 @@ impl Consumer for Notices {
     type Command = Forwarded;
     type Reply = ();
 
-    fn consume(event: &Envelope) -> Result<Vec<Changed>, String> {
+    fn consume(event: &SealedEnvelope) -> Result<Vec<Changed>, String> {
         if event.event_type == user::public::Erased::TYPE {
             let user::public::Erased { user, erased_at_ms: at } = event.data()?;
             return Ok(vec![Changed::Erasing { erasing: Erasing { sequence: event.sequence, user, at } }]);
@@ -168,7 +168,7 @@ type Said = (Key, Template, BTreeMap<String, String>);
 
 /// Whom an event is told to, in which words and with which values; nothing when it is told by another event
 /// of the same cause, or to nobody.
-fn notice(event: &Envelope) -> Result<Option<Said>, String> {
+fn notice(event: &SealedEnvelope) -> Result<Option<Said>, String> {
     let said = |user: Key, template, values: &[(&str, String)]| {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Some((user, template, values))

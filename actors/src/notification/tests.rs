@@ -115,14 +115,14 @@ fn confirmed(sequence: u64) -> Envelope {
 
 #[test]
 fn events_become_messages() {
-    let consumed = Notices::consume(&confirmed(4)).unwrap();
+    let consumed = Notices::consume(&confirmed(4).closed()).unwrap();
     let [super::intake::Changed::Noticed { notice }] = consumed.as_slice() else { panic!("{consumed:?}") };
     assert_eq!((notice.user.as_str(), notice.template, notice.sequence), ("u-1", Template::OrderConfirmed, 4));
     let text = notice.template.text(Language::En, &notice.values);
     assert_eq!(text.body, "Order u-1.o-1 over ₹120.50 is confirmed and will be with you in about 11 minutes.");
     // What no message tells of, and what can't be read.
-    assert_eq!(Notices::consume(&envelope(5, "order.created", json!({}))).unwrap(), []);
-    Notices::consume(&envelope(6, "order.confirmed", json!({ "order": "u-1.o-1" }))).unwrap_err();
+    assert_eq!(Notices::consume(&envelope(5, "order.created", json!({})).closed()).unwrap(), []);
+    Notices::consume(&envelope(6, "order.confirmed", json!({ "order": "u-1.o-1" })).closed()).unwrap_err();
 }
 
 /// Whatever the order and however often things happen, each cause is one message and one e-mail.
@@ -144,7 +144,10 @@ fn every_cause_is_told_once_whatever_goes_wrong() {
             // Batches overlap with what was handed in before.
             let from = random.below(high_water + 1) as usize;
             let through = (from as u64 + 1 + random.below(10)).min(count) as usize;
-            let command = intake::Command::Consume { events: events[from..through].to_vec(), complete: false };
+            let command = intake::Command::Consume {
+                events: events[from..through].iter().cloned().map(Envelope::closed).collect(),
+                complete: false,
+            };
             let reply = world.ask::<Intake<Notices>>(&source, &command).unwrap();
             let intake::Reply::Consumed(progress) = reply else { panic!("{reply:?}") };
             assert_eq!((progress.refused, progress.lacks), (None, None));
@@ -170,6 +173,7 @@ fn an_erased_user_is_told_nothing_any_more() {
     let hindi = Preferences { language: Language::Hi, email: true, muted: [].into() };
     world.ask::<Inbox>(&key("u-1"), &Command::Prefer { preferences: hindi.clone() }).unwrap();
     for events in [vec![confirmed(1)], vec![erased(2), confirmed(3)]] {
+        let events = events.into_iter().map(Envelope::closed).collect();
         let command = intake::Command::Consume { events, complete: false };
         world.ask::<Intake<Notices>>(&source, &command).unwrap();
         world.settle();

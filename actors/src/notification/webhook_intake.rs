@@ -6,7 +6,7 @@
 //! no more. All of that costs nothing where webhooks are not enabled: then there is no such consumer.
 
 use nakku_cluster::events::intake::{BATCH_MAX, Command as IntakeCommand, Gathered};
-use nakku_cluster::events::{Consumer, Envelope, Intake};
+use nakku_cluster::events::{Consumer, Envelope, Intake, SealedEnvelope};
 use nakku_cluster::{Call, Context, Decision, Effect, Key, Kind, Outstanding, PartSet, Parts, Ref};
 use serde::{Deserialize, Serialize};
 
@@ -145,12 +145,12 @@ impl Consumer for Outgoing {
     type Command = Told;
     type Reply = ();
 
-    fn consume(event: &Envelope) -> Result<Vec<Changed>, String> {
+    fn consume(event: &SealedEnvelope) -> Result<Vec<Changed>, String> {
         // What is not on the topic of its service is no event of the shop.
         if event.topic.is_some() {
             return Ok(Vec::new());
         }
-        Ok(vec![Changed::Gathered { envelope: Box::new(event.clone()) }])
+        Ok(vec![Changed::Gathered { envelope: Box::new(event.clone().opened()) }])
     }
 
     fn decide(state: &OnTheWay, told: Told, _: &mut Context) -> Decision<Changed, ()> {

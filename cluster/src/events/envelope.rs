@@ -114,9 +114,23 @@ impl SealedEnvelope {
 
     /// For whoever reads what it says.
     pub fn opened(self) -> Envelope {
-        let data = self.data.value();
+        self.with(|data| data.value())
+    }
+
+    /// What it says, typed.
+    ///
+    /// # Errors
+    /// When the data does not fit; says where.
+    pub fn data<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_str(self.data.text()).map_err(|error| format!("{} {}: {error}", self.event_type, self.id))
+    }
+}
+
+impl<D> Envelope<D> {
+    /// The same with its data as something else.
+    fn with<E>(self, make: impl FnOnce(D) -> E) -> Envelope<E> {
         let Self { specversion, id, source, event_type, subject, time, datacontenttype, dataschema, .. } = self;
-        let Self { traceparent, service, shard, sequence, previous, topic, .. } = self;
+        let Self { traceparent, service, shard, sequence, previous, topic, data, .. } = self;
         Envelope {
             specversion,
             id,
@@ -132,12 +146,10 @@ impl SealedEnvelope {
             sequence,
             previous,
             topic,
-            data,
+            data: make(data),
         }
     }
-}
 
-impl<D> Envelope<D> {
     /// The key of the entity that it is of.
     ///
     /// # Errors
@@ -169,6 +181,11 @@ impl Envelope {
     /// When the data does not fit; says where.
     pub fn data<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
         T::deserialize(&self.data).map_err(|error| format!("{} {}: {error}", self.event_type, self.id))
+    }
+
+    /// As an intake is given it.
+    pub fn closed(self) -> SealedEnvelope {
+        self.with(|data| Written::new(&data))
     }
 }
 

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::envelope::{Envelope, PublicEvent};
+use super::envelope::{Envelope, PublicEvent, SealedEnvelope};
 use super::judge::{Judged, consume, judge, understood};
 use super::rebuild::{self, Page, Rebuild};
 use crate::entity::{Context, Decision, Entity, EntityState, Event as ClusterEvent};
@@ -52,7 +52,7 @@ pub trait Consumer: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it can't be processed, for the dead letter.
-    fn consume(event: &Envelope) -> Result<Vec<Self::Event>, String>;
+    fn consume(event: &SealedEnvelope) -> Result<Vec<Self::Event>, String>;
 
     /// Decides one of its own commands.
     fn decide(state: &Self::State, command: Self::Command, context: &mut Context)
@@ -106,7 +106,7 @@ pub enum Command<T> {
     /// Events of its source in the order of their sequence.
     Consume {
         /// At most [`BATCH_MAX`].
-        events: Vec<Envelope>,
+        events: Vec<SealedEnvelope>,
         /// The source has nothing between these and what the intake has consumed, whatever their
         /// predecessors say: it is a journal or a topic whose older part is gone.
         #[serde(default)]
@@ -390,7 +390,8 @@ impl<C: Consumer> Entity for Intake<C> {
                     // Since the reset; it must not count twice.
                     return Err(Rejection::StillRefused { reason: "the stream is about to bring it again".into() });
                 }
-                let events = understood::<C>(&letter.event).map_err(|reason| Rejection::StillRefused { reason })?;
+                let events = understood::<C>(&letter.event.clone().closed())
+                    .map_err(|reason| Rejection::StillRefused { reason })?;
                 Ok(Decision::event(Event::Replayed { sequence, events }, Reply::Replayed))
             }
             Command::Reset => {

@@ -1,7 +1,7 @@
 //! What an event is to an intake, by its place in its shard.
 
-use super::Envelope;
 use super::intake::{BATCH_MAX, Consumer, Event, Mark, Progress, Reply, State};
+use super::{Envelope, SealedEnvelope};
 use crate::entity::Decision;
 
 /// What an event is to an intake that is this far.
@@ -12,7 +12,7 @@ pub(super) enum Judged {
     Lacks,
 }
 
-pub(super) fn judge(mark: Mark, event: &Envelope, complete: bool) -> Judged {
+pub(super) fn judge<D>(mark: Mark, event: &Envelope<D>, complete: bool) -> Judged {
     // The source was restored from a backup: it counts on from there, so sequences come a second time for
     // other events. What was consumed of the time that it has lost stays consumed.
     let restored = event.incarnation() > mark.incarnation;
@@ -28,7 +28,7 @@ pub(super) fn judge(mark: Mark, event: &Envelope, complete: bool) -> Judged {
 
 pub(super) fn consume<C: Consumer>(
     state: &State<C::State>,
-    events: &[Envelope],
+    events: &[SealedEnvelope],
     complete: bool,
 ) -> Decision<Event<C::Event>, Reply<C::Reply>> {
     let mut mark = state.head.mark();
@@ -76,6 +76,6 @@ pub(super) fn consume<C: Consumer>(
 
 /// What an event means to the consumer. One that makes it panic is refused like any other that it does not
 /// understand: the entity that holds the sums must not fall over it.
-pub(super) fn understood<C: Consumer>(event: &Envelope) -> Result<Vec<C::Event>, String> {
+pub(super) fn understood<C: Consumer>(event: &SealedEnvelope) -> Result<Vec<C::Event>, String> {
     std::panic::catch_unwind(|| C::consume(event)).unwrap_or_else(|_| Err("the consumer panicked over it".into()))
 }

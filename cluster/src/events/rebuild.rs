@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::intake::{BATCH_MAX, Command, Consumer, Event, Head, Intake, Reply, State};
 use super::judge::{Judged, judge, understood};
 use super::publisher::of_row;
-use super::{DeadLetter, Envelope};
+use super::{DeadLetter, SealedEnvelope};
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::entity::{Context, Decision};
@@ -65,7 +65,7 @@ pub struct Rebuild {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Page {
     /// The public events, in order.
-    pub events: Vec<Envelope>,
+    pub events: Vec<SealedEnvelope>,
     /// Everything up to this row has been looked at.
     pub through: u64,
     /// Rows right below this one were not there; 0 when none were missing.
@@ -223,7 +223,7 @@ pub(super) fn reread<C: Consumer>(
                     decided.push(Event::Consumed { through: mark, events: std::mem::take(&mut changes) });
                 }
                 let (group, set_aside_at) = (C::GROUP.into(), context.now);
-                let letter = DeadLetter { group, reason, attempts: 1, set_aside_at, event };
+                let letter = DeadLetter { group, reason, attempts: 1, set_aside_at, event: event.opened() };
                 decided.push(Event::SetAside { letter: Box::new(letter) });
                 noted = after;
             }
@@ -273,7 +273,7 @@ pub(crate) async fn read(
             let Some(event) = event else { continue };
             previous = row.seq;
             bytes += row.payload.len();
-            page.events.push(event.opened());
+            page.events.push(event);
             if page.events.len() == BATCH_MAX || bytes >= PAGE_BYTES {
                 return Ok(page);
             }

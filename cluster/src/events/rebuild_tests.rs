@@ -35,7 +35,7 @@ impl Consumer for Sums {
     type Command = ();
     type Reply = u64;
 
-    fn consume(event: &Envelope) -> Result<Vec<u64>, String> {
+    fn consume(event: &SealedEnvelope) -> Result<Vec<u64>, String> {
         let number: u64 = event.data()?;
         if number == REFUSED { Err("told to".into()) } else { Ok(vec![number]) }
     }
@@ -50,7 +50,7 @@ impl Consumer for Sums {
     }
 }
 
-fn event(sequence: u64) -> Envelope {
+fn event(sequence: u64) -> SealedEnvelope {
     let row = JournalRow {
         shard: 2,
         seq: sequence,
@@ -65,7 +65,7 @@ fn event(sequence: u64) -> Envelope {
         occurred_at: Timestamp(0),
         traceparent: String::new(),
     };
-    Envelope::new("source", 1, &row, PublicEvent::new("tally.raised", &json!(sequence)), sequence - 1)
+    SealedEnvelope::sealed("source", 1, &row, PublicEvent::new("tally.raised", &json!(sequence)), sequence - 1)
 }
 
 fn page(sequences: std::ops::RangeInclusive<u64>, through: u64) -> Command<()> {

@@ -290,6 +290,9 @@ impl Agent {
         if view.raise_feature_level().is_some() {
             self.swap(View::raise_feature_level).await;
         }
+        for node in self.observer.waited_for().clone() {
+            self.swap(|view| view.run_out(&node)).await;
+        }
         let forget = self.shared.settings.forget();
         for node in self.observer.forgettable(now, forget) {
             if self.swap(|view| view.forget(&node)).await {

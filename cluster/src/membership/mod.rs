@@ -37,7 +37,8 @@
 //! ([`Ended::Silent`]). If the row still has it, no renewal came between judgement and view, and the lease has
 //! run out. If it has gone on (the judge stood still before its swap), or if a new life of the same name came
 //! first ([`Ended::Replaced`]), everybody waits for one lease from when they first saw the node down: the
-//! last renewal that can count was sent before that.
+//! last renewal that can count was sent before that. One of those who have waited says so in the view, so that a node
+//! that joins later does not wait once more for its first shards.
 //!
 //! *An outage of the cluster database moves nothing.* Others are timed only from one successful round to the
 //! next; after a failed one, or after the observer itself stood still, timing begins anew.

@@ -36,6 +36,8 @@ pub struct Observer {
     down_since: BTreeMap<NodeId, BootTime>,
     /// Lives whose lease has certainly run out.
     over: BTreeSet<NodeId>,
+    /// Those of them of which a node that joins now could not see it, and would have to wait.
+    waited_for: BTreeSet<NodeId>,
     /// Lease rows without a member.
     orphans: BTreeMap<NodeId, Seen>,
     last_success: Option<BootTime>,
@@ -50,6 +52,7 @@ impl Observer {
             seen: BTreeMap::new(),
             down_since: BTreeMap::new(),
             over: BTreeSet::new(),
+            waited_for: BTreeSet::new(),
             orphans: BTreeMap::new(),
             last_success: None,
         }
@@ -68,6 +71,7 @@ impl Observer {
         self.seen.retain(|node, _| view.member(node).is_some());
         self.down_since.retain(|node, _| view.member(node).is_some());
         self.over.retain(|node| view.member(node).is_some());
+        self.waited_for.clear();
         for member in &view.members {
             let row = leases.iter().find(|row| is_of(row, &member.node));
             self.note(now, gap, &member.node, row);
@@ -75,6 +79,9 @@ impl Observer {
                 let down_since = *self.down_since.entry(member.node.clone()).or_insert(now);
                 if self.has_run_out(member, row, down_since, began) {
                     self.over.insert(member.node.clone());
+                }
+                if self.over.contains(&member.node) && !shows_its_end(member, row) {
+                    self.waited_for.insert(member.node.clone());
                 }
             }
         }
@@ -103,6 +110,11 @@ impl Observer {
     pub fn all_acknowledged(&self, view: &View, own: u64) -> u64 {
         let of_members = view.members.iter().filter_map(|member| self.acknowledged(member, own));
         of_members.min().unwrap_or(view.version).min(view.version)
+    }
+
+    /// Lives whose lease has run out, which the view does not say yet.
+    pub fn waited_for(&self) -> &BTreeSet<NodeId> {
+        &self.waited_for
     }
 
     /// Lives that have been over for longer than `forget`.
@@ -152,16 +164,14 @@ impl Observer {
     /// if the view that it reads afterwards still has it, so what matters are renewals before the view in
     /// which it is down, and `down_since` is later than that.
     fn has_run_out(&self, member: &Member, row: Option<&LeaseRow>, down_since: BootTime, began: BootTime) -> bool {
-        let by_silence = match member.ended {
-            Some(Ended::Left) => true,
-            Some(Ended::Silent { beat }) => row.is_some_and(|row| row.beat == beat),
+        let by_last_beat = match member.ended {
             Some(Ended::Replaced { beat }) => {
                 let last = self.seen.get(&member.node).filter(|seen| seen.beat == beat && beat > 0);
                 last.is_some_and(|seen| began.since(seen.since) >= patience(member))
             }
-            None => false,
+            _ => false,
         };
-        by_silence || never_up(member) || began.since(down_since) >= patience(member)
+        shows_its_end(member, row) || by_last_beat || began.since(down_since) >= patience(member)
     }
 
     /// Nothing for those who serve nothing.
@@ -183,6 +193,16 @@ impl Observer {
 fn patience(member: &Member) -> Duration {
     let lease = Duration::from_millis(member.lease_ms);
     lease + lease / MARGIN_DIVISOR
+}
+
+/// Whether view and lease row alone say that a life that is over holds no valid lease.
+fn shows_its_end(member: &Member, row: Option<&LeaseRow>) -> bool {
+    let is_seen = match member.ended {
+        Some(Ended::Left) => true,
+        Some(Ended::Silent { beat }) => row.is_some_and(|row| row.beat == beat),
+        Some(Ended::Replaced { .. }) | None => false,
+    };
+    is_seen || never_up(member)
 }
 
 fn never_up(member: &Member) -> bool {

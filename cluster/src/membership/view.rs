@@ -123,7 +123,7 @@ impl fmt::Display for MemberState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum Ended {
-    /// It had stopped serving and said so itself.
+    /// It had stopped serving and said so itself, or somebody has waited until its lease had certainly run out.
     Left,
     /// Its lease stood still at this beat for longer than a lease lasts. Should it turn out to have gone on
     /// after that beat, its lease has to run out first.
@@ -311,6 +311,19 @@ impl View {
     #[must_use]
     pub fn leave(&self, node: &NodeId) -> Option<View> {
         self.advance(node, MemberState::Down, Some(Ended::Left))
+    }
+
+    /// The lease of a life that is over has run out, by the clock of whoever says so: nobody that joins later has to
+    /// wait for it again.
+    #[must_use]
+    pub fn run_out(&self, node: &NodeId) -> Option<View> {
+        let waited_for = matches!(self.member(node)?.ended, Some(Ended::Silent { .. } | Ended::Replaced { .. }));
+        waited_for.then(|| {
+            self.next(|view| {
+                let over = view.members.iter_mut().filter(|member| member.node == *node);
+                over.for_each(|member| member.ended = Some(Ended::Left));
+            })
+        })
     }
 
     /// Forgets a life that is over.

@@ -69,7 +69,8 @@ fn every_public_event_is_consumed_once_and_private_ones_never() {
         // What is handed in again changes nothing.
         let history = cluster.history(&tally("t-2"), 0, 100).await.expect("a history");
         assert_eq!(history.len(), 50);
-        let command = Command::Consume { events: history, complete: false };
+        let events = history.into_iter().map(Envelope::closed).collect();
+        let command = Command::Consume { events, complete: false };
         cluster.ask(&intake("t-2"), &command, Ask::within(PATIENCE)).await.expect("consumed");
         assert_eq!(sum(&cluster, "t-2").await, (0..50).sum::<i64>());
     });
@@ -123,6 +124,7 @@ fn a_gap_is_left_alone_until_what_is_missing_comes() {
             serde_json::from_value::<Envelope>(json).expect("an envelope")
         };
         let consume = async |events: Vec<Envelope>| {
+            let events = events.into_iter().map(Envelope::closed).collect();
             let command = Command::Consume { events, complete: false };
             match cluster.ask(&target, &command, Ask::within(PATIENCE)).await.expect("an answer").reply {
                 Reply::Consumed(progress) => (progress.high_water, progress.lacks),

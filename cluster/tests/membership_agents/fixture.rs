@@ -42,6 +42,7 @@ impl Database {
             store: Arc::clone(&self.store),
             outage: Arc::clone(&self.outage),
             cut: AtomicBool::default(),
+            under_way: Arc::default(),
         })
     }
 
@@ -97,56 +98,64 @@ pub struct Reached {
     outage: Arc<AtomicBool>,
     /// Cuts off this node.
     pub cut: AtomicBool,
+    /// What was asked and not yet answered. Each holds one.
+    under_way: Arc<()>,
 }
 
 impl Reached {
-    fn check(&self) -> Result<(), StoreError> {
+    /// Whether nothing is asked just now, so that the node can stand still without a transaction that is open: there
+    /// is one writer of the file.
+    pub fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.under_way) == 1
+    }
+
+    fn check(&self) -> Result<Arc<()>, StoreError> {
         if self.cut.load(Ordering::SeqCst) || self.outage.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable { location: "test".to_owned(), cause: "cut on purpose".to_owned() });
         }
-        Ok(())
+        Ok(Arc::clone(&self.under_way))
     }
 }
 
 #[async_trait]
 impl ClusterStore for Reached {
     async fn migrate_cluster(&self) -> Result<(), StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.migrate_cluster().await
     }
 
     async fn found(&self, topology: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.found(topology).await
     }
 
     async fn next_generation(&self, node: &str) -> Result<u64, StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.next_generation(node).await
     }
 
     async fn read_cluster(&self) -> Result<ClusterRows, StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.read_cluster().await
     }
 
     async fn swap_view(&self, expected: u64, view: &[u8]) -> Result<bool, StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.swap_view(expected, view).await
     }
 
     async fn renew_lease(&self, node: &str, generation: u64, acknowledged_version: u64) -> Result<bool, StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.renew_lease(node, generation, acknowledged_version).await
     }
 
     async fn remove_lease(&self, node: &str, generation: u64) -> Result<(), StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.remove_lease(node, generation).await
     }
 
     async fn remember_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, StoreError> {
-        self.check()?;
+        let _under_way = self.check()?;
         self.store.remember_incarnation(service, server, incarnation).await
     }
 }

@@ -11,7 +11,7 @@ use fixture::{
     CLUSTER, DEADLINE, Database, LEASE, RENEW, SERVICE, acknowledge_always, eventually, is_declared_down, sees,
     settings,
 };
-use nakku_cluster::membership::{Ended, MemberState, Membership, MembershipError, NodeId};
+use nakku_cluster::membership::{Ended, MemberState, Membership, MembershipError, NodeId, View};
 use nakku_cluster::placement;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,13 +151,13 @@ async fn a_frozen_node_comes_back_without_a_lease() {
     let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         runtime.block_on(async move {
-            let node = Membership::join(reached, settings("frozen")).await.expect("joined");
+            let node = Membership::join(reached.clone(), settings("frozen")).await.expect("joined");
             acknowledge_always(&node);
             node.set_up().await.expect("up");
             joined.send(node.clone()).expect("the test waits");
             loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                if freezes.try_recv().is_ok() {
+                if reached.is_idle() && freezes.try_recv().is_ok() {
                     // Until the other has seen it down, however slow the machine: for a fixed time it might come back
                     // before that and renew its lease, as it may.
                     thaws.recv_timeout(DEADLINE * 2).expect("the test thaws it");
@@ -195,6 +195,8 @@ async fn a_restarted_node_replaces_its_older_life_but_outwaits_its_lease() {
     for node in [&stays, &new] {
         eventually("the older lease has run out", || *node.all_acknowledged().borrow() >= view.version).await;
     }
+    let over = |view: &View| view.member(old.node()).is_some_and(|member| member.ended == Some(Ended::Left));
+    sees(&stays, "the view says so to those who come later", over).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

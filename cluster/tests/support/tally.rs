@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nakku_cluster::entity::EntityState;
 use nakku_cluster::events::intake::Gathered;
-use nakku_cluster::events::{Consumer, Envelope, PublicEvent};
+use nakku_cluster::events::{Consumer, PublicEvent, SealedEnvelope};
 use nakku_cluster::{Context, Decision, Entity, Event, Key, Kind, Migration, PartSet, Parts, Service};
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ impl Consumer for Sums {
     type Command = String;
     type Reply = Total;
 
-    fn consume(event: &Envelope) -> Result<Vec<Added>, String> {
+    fn consume(event: &SealedEnvelope) -> Result<Vec<Added>, String> {
         let said: Said = event.data()?;
         if !FORGIVING.load(Ordering::SeqCst) {
             assert_ne!(said.by, PANICS, "told to");

@@ -392,7 +392,10 @@ fn every_wanted_event_arrives_whatever_goes_wrong() {
         while high_water < count {
             let from = random.below(high_water + 1) as usize;
             let through = (high_water + 1 + random.below(40)).min(count) as usize;
-            let command = intake::Command::Consume { events: events[from..through].to_vec(), complete: false };
+            let command = intake::Command::Consume {
+                events: events[from..through].iter().cloned().map(Envelope::closed).collect(),
+                complete: false,
+            };
             let reply = world.ask::<Intake<Outgoing>>(&source, &command).unwrap();
             let intake::Reply::Consumed(progress) = reply else { panic!("{reply:?}") };
             assert_eq!((progress.refused, progress.lacks), (None, None));

@@ -2,7 +2,7 @@
 
 use nakku_cluster::entity::EntityState;
 use nakku_cluster::events::intake::Gathered;
-use nakku_cluster::events::{Consumer, Envelope, PublicEvent};
+use nakku_cluster::events::{Consumer, PublicEvent, SealedEnvelope};
 use nakku_cluster::{Context, Decision, Entity, Event, Key, Kind, Migration, PartSet, Parts, Service};
 use serde::{Deserialize, Serialize};
 
@@ -194,7 +194,7 @@ impl Consumer for Sums {
     type Command = Seen;
     type Reply = Sum;
 
-    fn consume(event: &Envelope) -> Result<Vec<Added>, String> {
+    fn consume(event: &SealedEnvelope) -> Result<Vec<Added>, String> {
         let Changed { number, store, total_minor, .. } = event.data()?;
         Ok(vec![Added { number, store, total_minor }])
     }

@@ -146,6 +146,35 @@ fn the_last_beat_of_a_replaced_life_is_known() {
 }
 
 #[test]
+fn whoever_joins_later_does_not_wait_for_a_lease_that_others_have_outwaited() {
+    let mut scene = Scene::new();
+    scene.rounds((0..=500).step_by(100));
+    let mut again = scene.view.member(&node("b")).expect("member").clone();
+    again.node.generation = 2;
+    scene.view = scene.view.join(&again, 10).expect("newer");
+    scene.leases[1] = LeaseRow { node: "b".to_owned(), generation: 2, acknowledged_version: 0, beat: 11 };
+    scene.leases[0].acknowledged_version = 7;
+    scene.leases[2].acknowledged_version = 7;
+    scene.rounds((600..=PATIENCE).step_by(100));
+    assert!(scene.observer.waited_for().is_empty(), "its lease may still hold");
+    scene.round(PATIENCE + 1);
+    assert!(scene.observer.waited_for().iter().eq([&node("b")]));
+    let newcomer = |view: &View| {
+        let mut newcomer = Observer::new(node("d"), Duration::from_millis(500));
+        newcomer.observe(scene.at(PATIENCE + 2), scene.at(PATIENCE + 3), view, &scene.leases);
+        newcomer.all_acknowledged(view, u64::MAX)
+    };
+    let up_since = scene.view.member(&node("b")).expect("member").up_since;
+    assert_eq!(newcomer(&scene.view), up_since, "for all that it knows the lease still holds");
+    let told = scene.view.run_out(&node("b")).expect("it is not said yet");
+    assert_eq!(newcomer(&told), 7);
+    assert_eq!(told.run_out(&node("b")), None, "it is said once");
+    scene.view = told;
+    scene.round(PATIENCE + 100);
+    assert!(scene.observer.waited_for().is_empty());
+}
+
+#[test]
 fn nobody_waits_for_those_who_never_served() {
     let mut scene = Scene::new();
     let joining = Member::joining(node("d"), Roles::new(["order"]), "127.0.0.1:1", 1);
