@@ -1,6 +1,6 @@
 //! Which database server holds which shard, and the journal in front of each server.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -84,6 +84,22 @@ impl Databases {
     /// Where a shard lies; nothing when this node has no address of that server.
     pub fn of_shard(&self, shard: ShardId) -> Option<&Server> {
         self.servers.get(self.server_of(shard))
+    }
+
+    /// What belongs to shards, by the server that holds them; names of one server count as one. What lies on a server
+    /// that this node has no address of is left out.
+    pub(crate) fn by_server<T>(
+        &self,
+        items: impl IntoIterator<Item = (ShardId, T)>,
+    ) -> Vec<(&Server, Vec<(ShardId, T)>)> {
+        let mut by_location: BTreeMap<&str, (&Server, Vec<(ShardId, T)>)> = BTreeMap::new();
+        for (shard, item) in items {
+            if let Some(server) = self.of_shard(shard) {
+                let there = by_location.entry(server.store.location()).or_insert_with(|| (server, Vec::new()));
+                there.1.push((shard, item));
+            }
+        }
+        by_location.into_values().collect()
     }
 
     /// All servers of a service with their names, in the order of the shards; nothing when this node does not run

@@ -15,6 +15,7 @@ pub mod link;
 pub mod membership;
 pub mod metrics;
 pub mod node;
+pub mod outage;
 pub mod outstanding;
 pub mod parts;
 pub mod placement;

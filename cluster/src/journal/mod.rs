@@ -220,6 +220,13 @@ impl Journal {
         }
     }
 
+    /// The same for a shard to which nothing was handed in: it need not be waited for. A lane whose queue is full keeps
+    /// the shard until it is claimed anew, which harms nobody.
+    pub(crate) fn close_unused(&self, shard: ShardId) {
+        let (done, _) = oneshot::channel();
+        let _ = self.lane(shard).try_send(LaneMessage::Close { shard, done });
+    }
+
     /// Waits until everything that was handed in before has been settled.
     pub async fn barrier(&self, shard: ShardId) {
         let (done, settled) = oneshot::channel();

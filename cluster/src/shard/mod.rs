@@ -84,8 +84,8 @@ pub(crate) enum ShardMessage {
     Sweep,
     /// Somebody looks, or acts, from outside.
     Inspect(Inspect),
-    /// Hand over: finish, flush, forget.
-    Release(oneshot::Sender<()>),
+    /// Hand over: finish, flush, forget. Tells whether all was flushed.
+    Release(oneshot::Sender<bool>),
 }
 
 impl ShardPlace {
@@ -117,9 +117,14 @@ impl ShardPlace {
         self.retired.store(true, Ordering::Release);
     }
 
+    /// Whether it has: then nobody needs a claim any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
     /// Whether reads may be answered without a proof.
     pub(crate) fn lease_holds(&self) -> bool {
-        !self.retired.load(Ordering::Acquire) && self.runtime.lease_holds()
+        !self.is_retired() && self.runtime.lease_holds()
     }
 
     fn router(&self) -> Option<Arc<dyn Router>> {
@@ -237,9 +242,9 @@ impl Actor for ShardActor {
             ShardMessage::Sweep => state.sweep(),
             ShardMessage::Inspect(inspect) => state.inspect(&myself, inspect).await,
             ShardMessage::Release(done) => {
-                Box::pin(state.release()).await;
+                let is_flushed = Box::pin(state.release()).await;
                 // Whoever waits has given up when this fails; the shard is closed all the same.
-                let _ = done.send(());
+                let _ = done.send(is_flushed);
             }
         }
         Ok(())
@@ -403,9 +408,16 @@ impl ShardState {
         });
     }
 
-    /// Stops accepting, lets what was accepted finish, flushes the journal and forgets.
-    async fn release(&mut self) {
+    /// Stops accepting, lets what was accepted finish, flushes the journal and forgets. False with a commit still
+    /// under way.
+    async fn release(&mut self) -> bool {
         self.closed = true;
+        if self.term.is_none() {
+            // Nothing was decided yet, so there is nothing to wait for; least of all a claim that takes long.
+            self.place.journal.close_unused(self.place.shard);
+            self.close();
+            return true;
+        }
         let patience = Instant::now() + RELEASE_PATIENCE;
         let busy = |entry: &Entry| entry.depth.load(Ordering::Relaxed) > 0;
         while self.entities.values().any(busy) && Instant::now() < patience {
@@ -413,11 +425,11 @@ impl ShardState {
         }
         // What is not flushed in time is not lost: it lands or collides with the successor's claim, and
         // nobody has been told of it yet.
-        if tokio::time::timeout(RELEASE_PATIENCE, self.place.journal.close(self.place.shard)).await.is_err() {
-            tracing::warn!(shard = %self.place.shard, "the shard is handed over with a commit still under way");
-        }
+        let flush = self.place.journal.close(self.place.shard);
+        let is_flushed = tokio::time::timeout(RELEASE_PATIENCE, flush).await.is_ok();
         self.forget_entities();
         self.close();
+        is_flushed
     }
 
     fn close(&mut self) {

@@ -5,10 +5,16 @@
 //! claimed when every member that is not down has acknowledged the view, and serves when the claim row is
 //! durable. Callers meanwhile wait, either in the buffer of the new owner or, refused as moved by the old
 //! one, at their own node; both are bounded.
+//!
+//! - `open`: the shards that are open here
+//! - `claims`: claims that are under way, while the node goes on following the view
+
+mod claims;
+mod open;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -18,7 +24,6 @@ use tokio::task::JoinHandle;
 
 use crate::databases::{Databases, Server};
 use crate::inspect::cause;
-use crate::inspect::commits::ShardSeen;
 use crate::inspect::report::MoveReport;
 use crate::journal::{ClaimError, Claimed, ShardNews, ShardOwner};
 use crate::membership::{Membership, NodeId, View};
@@ -30,11 +35,12 @@ use crate::runtime::Runtime;
 use crate::shard::{ShardMessage, ShardPlace};
 use crate::time::Timestamp;
 use crate::topology::Topology;
+use claims::{Answer, Claims, Wish};
+
+pub(crate) use open::OpenShards;
 
 /// How often what could not be done is tried again.
 const RETRY: Duration = Duration::from_millis(200);
-/// How long a claim may take before the other shards go first.
-const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a hand-over may take, in all, before the view is acknowledged without waiting further.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,17 +49,6 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Placement {
     pub view_version: u64,
     owners: HashMap<&'static str, Vec<Option<NodeId>>>,
-}
-
-/// The shards that are open on this node, serving or still being claimed.
-#[derive(Debug, Default)]
-pub(crate) struct OpenShards(RwLock<HashMap<ShardId, OpenShard>>);
-
-#[derive(Debug)]
-struct OpenShard {
-    actor: ActorRef<ShardMessage>,
-    place: Arc<ShardPlace>,
-    since: Instant,
 }
 
 impl Placement {
@@ -76,57 +71,6 @@ impl Placement {
     }
 }
 
-impl OpenShards {
-    pub(crate) fn get(&self, shard: ShardId) -> Option<ActorRef<ShardMessage>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| one.actor.clone())
-    }
-
-    pub(crate) fn all(&self) -> Vec<(ShardId, ActorRef<ShardMessage>)> {
-        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        open.iter().map(|(shard, one)| (*shard, one.actor.clone())).collect()
-    }
-
-    /// Every open shard with what it rests on.
-    pub(crate) fn places(&self) -> Vec<(ShardId, Arc<ShardPlace>)> {
-        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        open.iter().map(|(shard, one)| (*shard, Arc::clone(&one.place))).collect()
-    }
-
-    /// What one of them rests on.
-    pub(crate) fn place(&self, shard: ShardId) -> Option<Arc<ShardPlace>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| Arc::clone(&one.place))
-    }
-
-    /// What is counted of it.
-    fn seen(&self, shard: ShardId) -> Option<Arc<ShardSeen>> {
-        let open = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        open.get(&shard).map(|one| Arc::clone(&one.place.seen))
-    }
-
-    /// For how long it has been open.
-    fn age(&self, shard: ShardId) -> Option<Duration> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard).map(|one| one.since.elapsed())
-    }
-
-    fn insert(&self, shard: ShardId, actor: ActorRef<ShardMessage>, place: Arc<ShardPlace>) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(shard, OpenShard { actor, place, since: Instant::now() });
-    }
-
-    /// From here on the shard proves itself by a journal row before it answers a read.
-    fn retire(&self, shard: ShardId) {
-        if let Some(one) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shard) {
-            one.place.retire();
-        }
-    }
-
-    fn remove(&self, shard: ShardId) -> Option<ActorRef<ShardMessage>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&shard).map(|one| one.actor)
-    }
-}
-
 /// The task that does it; see the module.
 pub(crate) struct Handoff {
     node: NodeId,
@@ -140,6 +84,7 @@ pub(crate) struct Handoff {
     regions: HashMap<&'static str, ActorRef<RegionMessage>>,
     /// Claimed and serving, under which incarnation of their database.
     serving: HashMap<ShardId, u64>,
+    claims: Claims,
     /// Stay closed until an operator has looked and raised their database's incarnation above this one.
     halted: BTreeMap<ShardId, u64>,
     failed: (mpsc::UnboundedSender<ShardId>, mpsc::UnboundedReceiver<ShardId>),
@@ -181,6 +126,7 @@ impl Handoff {
             regions.insert(*service, region);
         }
         let (progress, seen) = watch::channel(Progress::default());
+        let claims = Claims::new(Arc::clone(&databases));
         let handoff = Self {
             node,
             topology,
@@ -192,6 +138,7 @@ impl Handoff {
             placement,
             regions,
             serving: HashMap::new(),
+            claims,
             halted: BTreeMap::new(),
             failed,
             view: Arc::default(),
@@ -216,6 +163,11 @@ impl Handoff {
                 changed = views.changed() => if changed.is_err() { return },
                 changed = acknowledged.changed() => if changed.is_err() { return },
                 Some(shard) = self.failed.1.recv() => self.forget(shard, "fault").await,
+                Some(answers) = self.claims.next() => {
+                    for answer in answers {
+                        self.answered(answer).await;
+                    }
+                }
                 () = retry => {}
             }
         }
@@ -246,12 +198,11 @@ impl Handoff {
             }
         }
         if acknowledged_version >= view.version {
-            let waiting: Vec<ShardId> =
-                wanted.iter().filter(|shard| !self.serving.contains_key(shard)).copied().collect();
-            if !waiting.is_empty() {
-                self.claim(waiting, view.version).await;
-            }
+            let waiting = wanted.iter().filter(|shard| !self.serving.contains_key(shard));
+            let wishes: Vec<Wish> = waiting.filter_map(|shard| self.wish(*shard)).collect();
+            self.claims.begin(wishes, view.version);
         }
+        self.claims.tell();
         self.tell_halted(&placement);
         self.progress.send_if_modified(|progress| {
             let now = Progress { view_version: view.version, serving: self.serving.len(), wanted: wanted.len() };
@@ -292,68 +243,37 @@ impl Handoff {
         }
     }
 
-    async fn claim(&mut self, mut shards: Vec<ShardId>, epoch: u64) {
-        self.look(&mut shards).await;
-        let incarnations: HashMap<ShardId, u64> =
-            shards.iter().map(|shard| (*shard, self.databases.incarnation(*shard))).collect();
-        let mut by_server: BTreeMap<String, (Server, Vec<(ShardId, ShardOwner)>)> = BTreeMap::new();
-        for shard in shards {
-            let (Some(server), Some(actor)) = (self.databases.of_shard(shard), self.open.get(shard)) else { continue };
-            let owner = self.owner(shard, actor).under(incarnations[&shard]);
-            let owner = match self.open.place(shard) {
-                Some(place) => owner.noting(Arc::clone(&place.durable_seq)),
-                None => owner,
-            };
-            let location = server.store.location().to_owned();
-            by_server.entry(location).or_insert_with(|| (server.clone(), Vec::new())).1.push((shard, owner));
-        }
-        let claims = by_server.into_values().map(|(server, shards)| async move {
-            match tokio::time::timeout(CLAIM_PATIENCE, server.journal.claim(&shards, epoch)).await {
-                Ok(answers) => answers,
-                Err(_) => {
-                    tracing::warn!(database = server.store.location(), "claims take long and are tried again");
-                    Vec::new()
-                }
-            }
-        });
-        for answer in join_all(claims).await.into_iter().flatten() {
-            match answer {
-                Ok(claimed) => self.opened(claimed, incarnations[&claimed.shard]),
-                Err(ClaimError::Superseded { shard, writer, epoch }) => {
-                    tracing::info!(%shard, writer, epoch, "a later view gave the shard to another node");
-                    self.membership.poke();
-                }
-                Err(error @ ClaimError::Regressed { shard, .. }) => {
-                    tracing::error!(%error, "a shard is halted");
-                    self.halted.insert(shard, incarnations[&shard]);
-                    self.release(vec![shard]).await;
-                }
-                Err(error @ ClaimError::Unavailable { .. }) => tracing::warn!(%error, "a claim is tried again"),
-            }
-        }
+    /// What a claim of an open shard is made of.
+    fn wish(&self, shard: ShardId) -> Option<Wish> {
+        let place = self.open.place(shard)?;
+        let owner = self.owner(shard, self.open.get(shard)?).noting(Arc::clone(&place.durable_seq));
+        Some(Wish { place, owner })
     }
 
-    /// Leaves only the shards whose databases answer and are no older copies.
-    async fn look(&self, shards: &mut Vec<ShardId>) {
-        let names: HashSet<(&'static str, &str)> =
-            shards.iter().map(|shard| (shard.service, self.databases.server_of(*shard))).collect();
-        let looks = names.into_iter().map(|(service, server)| async move {
-            let look = self.databases.incarnations().look(service, server);
-            let served = match tokio::time::timeout(CLAIM_PATIENCE, look).await {
-                Ok(Ok(served)) => served,
-                Ok(Err(error)) => {
-                    tracing::warn!(service, %error, "claims wait for the database");
-                    false
-                }
-                Err(_) => {
-                    tracing::warn!(service, server, "claims wait for the database, which takes long to answer");
-                    false
-                }
-            };
-            ((service, server), served)
-        });
-        let served: HashMap<(&'static str, &str), bool> = join_all(looks).await.into_iter().collect();
-        shards.retain(|shard| served[&(shard.service, self.databases.server_of(*shard))]);
+    /// A claim has been answered, however late. It counts if it is of the shard as it is open now: if not, the view
+    /// has taken the shard away meanwhile, or the shard has failed, and what is open now is claimed anew.
+    async fn answered(&mut self, Answer { place, incarnation, result }: Answer) {
+        let shard = place.shard;
+        if !self.open.place(shard).is_some_and(|now| Arc::ptr_eq(&now, &place)) {
+            tracing::debug!(%shard, "a claim is not wanted any more");
+            return;
+        }
+        match result {
+            // Raised meanwhile: what the database holds now may be something else.
+            Ok(_) if self.databases.incarnation(shard) != incarnation || self.databases.is_refused(shard) => {}
+            Ok(claimed) => self.opened(claimed, incarnation),
+            Err(ClaimError::Superseded { shard, writer, epoch }) => {
+                tracing::info!(%shard, writer, epoch, "a later view gave the shard to another node");
+                self.membership.poke();
+            }
+            Err(error @ ClaimError::Regressed { .. }) => {
+                tracing::error!(%error, "a shard is halted");
+                self.halted.insert(shard, incarnation);
+                self.release(vec![shard]).await;
+            }
+            // It is tried again.
+            Err(ClaimError::Unavailable { .. }) => {}
+        }
     }
 
     fn tell_halted(&self, placement: &Placement) {
@@ -423,7 +343,11 @@ impl Handoff {
             Some(tokio::time::timeout(RELEASE_PATIENCE, released))
         });
         let began = Instant::now();
-        join_all(releases).await;
+        let outcomes = join_all(releases).await;
+        let unfinished = outcomes.iter().filter(|outcome| !matches!(outcome, Ok(Ok(true)))).count();
+        if unfinished > 0 {
+            tracing::warn!(shards = unfinished, "shards are handed over with commits still under way");
+        }
         for shard in shards {
             self.note_move(shard, "released", began.elapsed());
             self.closed(shard);
