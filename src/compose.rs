@@ -12,6 +12,7 @@ use nakku_cluster::journal::JournalSettings;
 use nakku_cluster::link::{LinkCredits, TlsFiles};
 use nakku_cluster::membership::{MembershipError, Roles};
 use nakku_cluster::node::{Node, NodeError, NodeSettings};
+use nakku_cluster::outage::Outage;
 use nakku_cluster::runtime::RuntimeSettings;
 use nakku_cluster::store::{self, ClusterStore, Store, StoreError};
 use nakku_cluster::topology::{ServiceTopology, Topology};
@@ -137,7 +138,7 @@ async fn await_databases(settings: &Settings, services: &[Service]) -> Result<()
     let started = Instant::now();
     for url in wanted {
         let store = store::open(&url).await.map_err(Wrong::failed)?;
-        let mut told = false;
+        let outage = Outage::default();
         while let Err(error) = store.ping().await {
             if !matches!(error, StoreError::Unavailable { .. }) {
                 return Err(Wrong::failed(error));
@@ -148,9 +149,9 @@ async fn await_databases(settings: &Settings, services: &[Service]) -> Result<()
                     patience.as_millis()
                 )));
             }
-            if !told {
-                tracing::warn!(%error, patience_ms = settings.databases.patience_ms, "waiting for a database");
-                told = true;
+            if let Some(told) = outage.failed() {
+                let patience_ms = settings.databases.patience_ms;
+                tracing::warn!(%error, lasted_ms = told.lasted_ms, patience_ms, "waiting for a database");
             }
             tokio::time::sleep(DATABASE_LOOK_EVERY).await;
         }

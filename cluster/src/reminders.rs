@@ -15,10 +15,11 @@ use tokio::task::JoinHandle;
 use crate::databases::Databases;
 use crate::handoff::OpenShards;
 use crate::instance::EntityType;
+use crate::outage::Outage;
 use crate::reference::ShardId;
 use crate::runtime::Runtime;
 use crate::shard::{EFFECT_GRACE, ShardMessage};
-use crate::store::{Due, Store};
+use crate::store::{Due, Store, StoreError};
 use crate::time::Timestamp;
 
 /// Rows of one look.
@@ -36,7 +37,7 @@ pub(crate) fn start(
     mut taken: mpsc::UnboundedReceiver<ShardId>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let reminders = Reminders { runtime, databases, open };
+        let mut reminders = Reminders { runtime, databases, open, outages: HashMap::new() };
         let mut tick = tokio::time::interval(reminders.runtime.settings.reminder_interval);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -59,6 +60,8 @@ struct Reminders {
     runtime: Arc<Runtime>,
     databases: Arc<Databases>,
     open: Arc<OpenShards>,
+    /// By location.
+    outages: HashMap<String, Outage>,
 }
 
 /// A service and the location of a server.
@@ -68,7 +71,7 @@ type Shards = HashMap<u32, ActorRef<ShardMessage>>;
 
 impl Reminders {
     /// Wakes what is due until then, on these shards or on all that are open.
-    async fn look(&self, only: Option<&HashSet<ShardId>>, until: Timestamp) {
+    async fn look(&mut self, only: Option<&HashSet<ShardId>>, until: Timestamp) {
         let mut by_place: BTreeMap<Place, (Arc<dyn Store>, Shards)> = BTreeMap::new();
         for (shard, actor) in self.open.all() {
             if only.is_some_and(|only| !only.contains(&shard)) {
@@ -79,10 +82,26 @@ impl Reminders {
             let (_, shards) = by_place.entry(place).or_insert_with(|| (Arc::clone(&server.store), Shards::new()));
             shards.insert(shard.number, actor);
         }
+        let mut outcomes: BTreeMap<String, Result<(), StoreError>> = BTreeMap::new();
         for ((service, location), (store, shards)) in by_place {
+            let outcome = outcomes.entry(location).or_insert(Ok(()));
             for entity_type in self.runtime.types().filter(|one| one.kind().service == service) {
-                if let Err(error) = self.wake_due(entity_type, &store, &shards, until).await {
-                    tracing::warn!(kind = %entity_type.kind(), location, %error, "could not look for what is due");
+                let looked = self.wake_due(entity_type, &store, &shards, until).await;
+                *outcome = std::mem::replace(outcome, Ok(())).and(looked);
+            }
+        }
+        for (location, outcome) in outcomes {
+            let outage = self.outages.entry(location.clone()).or_default();
+            match outcome {
+                Ok(()) => {
+                    if let Some(told) = outage.works() {
+                        tracing::info!(location, lasted_ms = told.lasted_ms, "what is due is looked for again");
+                    }
+                }
+                Err(error) => {
+                    if let Some(told) = outage.failed() {
+                        tracing::warn!(location, %error, lasted_ms = told.lasted_ms, "could not look for what is due");
+                    }
                 }
             }
         }
@@ -94,7 +113,7 @@ impl Reminders {
         store: &Arc<dyn Store>,
         shards: &Shards,
         until: Timestamp,
-    ) -> Result<(), crate::store::StoreError> {
+    ) -> Result<(), StoreError> {
         let mut numbers: Vec<u32> = shards.keys().copied().collect();
         numbers.sort_unstable();
         let mut after: Option<Due> = None;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::metrics;
+use crate::outage::Outage;
 use crate::query::Query;
 use crate::status::Dependency;
 use crate::store::{ListedRow, SqlStore, StateTable, Store, StoreError};
@@ -37,6 +38,7 @@ pub(crate) struct Replica {
     node: String,
     staleness: Duration,
     seen: Mutex<Seen>,
+    outage: Outage,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +49,8 @@ struct Seen {
     complete_to: Option<BootTime>,
     latency: Duration,
     trouble: Option<String>,
+    /// That it is read has been told once.
+    is_told: bool,
 }
 
 /// Why a list is not read from a replica.
@@ -78,7 +82,7 @@ impl Replica {
         node: String,
         staleness: Duration,
     ) -> Self {
-        Self { primary, store, services, node, staleness, seen: Mutex::default() }
+        Self { primary, store, services, node, staleness, seen: Mutex::default(), outage: Outage::default() }
     }
 
     /// A list from the replica, if it may be read there: with all that was acknowledged longer ago than the allowed
@@ -182,7 +186,6 @@ impl Replica {
     fn shown(&self, shown: Option<u64>, latency: Duration, trouble: Option<String>) {
         let mut seen = self.seen();
         seen.latency = latency;
-        let was_known = seen.complete_to.is_some();
         let place = seen.sent.iter().position(|(beat, _)| Some(*beat) == shown);
         if let Some(place) = place {
             let (_, began) = seen.sent[place];
@@ -191,15 +194,22 @@ impl Replica {
             seen.sent.drain(..place);
         }
         seen.trouble = trouble;
-        if !was_known && seen.complete_to.is_some() {
-            tracing::info!(replica = self.store.location(), "lists are read from the replica");
+        if seen.complete_to.is_none() {
+            return;
+        }
+        let told = self.outage.works();
+        if told.is_some() || !std::mem::replace(&mut seen.is_told, true) {
+            let lasted_ms = told.map(|told| told.lasted_ms);
+            tracing::info!(replica = self.store.location(), lasted_ms, "lists are read from the replica");
         }
     }
 
     fn failed(&self, trouble: &str) {
         let mut seen = self.seen();
-        if seen.complete_to.take().is_some() {
-            tracing::warn!(replica = self.store.location(), trouble, "lists are read from the primary");
+        seen.complete_to = None;
+        if let Some(told) = self.outage.failed() {
+            let replica = self.store.location();
+            tracing::warn!(replica, trouble, lasted_ms = told.lasted_ms, "lists are read from the primary");
         }
         seen.trouble = Some(trouble.to_owned());
     }

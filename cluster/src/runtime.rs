@@ -13,6 +13,7 @@ use crate::handle::Router;
 use crate::inspect::observe::Observer;
 use crate::instance::EntityType;
 use crate::metrics;
+use crate::outage::Outage;
 use crate::provider::Provider;
 use crate::reference::{Address, Kind};
 
@@ -68,6 +69,8 @@ pub(crate) struct Runtime {
     quarantined: Mutex<BTreeSet<Address>>,
     /// What is seen of commands, for whoever looks.
     pub observer: Arc<Observer>,
+    /// Of reading entities.
+    pub loading: Outage,
 }
 
 impl Runtime {
@@ -85,6 +88,7 @@ impl Runtime {
         Self {
             types,
             observer,
+            loading: Outage::default(),
             providers: providers.into_iter().map(|one| (one.name(), one)).collect(),
             lease_holds: Box::new(lease_holds),
             feature_level: AtomicU16::new(1),

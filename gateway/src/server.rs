@@ -19,6 +19,7 @@ use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use nakku_cluster::outage::Outage;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -121,6 +122,7 @@ async fn accept_all(
     mut phase: watch::Receiver<Phase>,
 ) -> usize {
     let mut connections = JoinSet::new();
+    let accepting = Outage::default();
     let observed = phase.clone();
     let open = |connections: &mut JoinSet<bool>, stream: TcpStream, peer: SocketAddr| {
         connections.spawn(serve(stream, Peer(peer.ip()), limits, routes.clone(), observed.clone()));
@@ -131,9 +133,20 @@ async fn accept_all(
             () = reached(&mut phase, Phase::Finishing) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
-                Ok((stream, peer)) => open(&mut connections, stream, peer),
+                Ok((stream, peer)) => {
+                    if let Some(told) = accepting.works() {
+                        tracing::info!(
+                            failures = told.failures,
+                            lasted_ms = told.lasted_ms,
+                            "connections are accepted again"
+                        );
+                    }
+                    open(&mut connections, stream, peer);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed");
+                    if let Some(told) = accepting.failed() {
+                        tracing::warn!(%error, failures = told.failures, lasted_ms = told.lasted_ms, "accept failed");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nakku_cluster::outage::Outage;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -42,7 +43,7 @@ pub fn start(endpoint: &str, node: &str) -> Result<mpsc::Sender<EndedSpan>, Sett
 
 async fn export(client: reqwest::Client, url: String, node: String, mut ended: mpsc::Receiver<EndedSpan>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut failing = false;
+    let outage = Outage::default();
     while ended.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let gathered = tokio::time::timeout(GATHER, async {
             while batch.len() < BATCH_MAX {
@@ -61,14 +62,13 @@ async fn export(client: reqwest::Client, url: String, node: String, mut ended: m
         };
         if let Some(cause) = &failure {
             let dropped = DROPPED.fetch_add(batch.len() as u64, Ordering::Relaxed) + batch.len() as u64;
-            // Once when it begins, not for every batch.
-            if !failing {
-                tracing::warn!(url, cause, dropped, "the collector does not take spans");
+            if let Some(told) = outage.failed() {
+                tracing::warn!(url, cause, dropped, lasted_ms = told.lasted_ms, "the collector does not take spans");
             }
-        } else if failing {
-            tracing::info!(url, dropped = DROPPED.load(Ordering::Relaxed), "the collector takes spans again");
+        } else if let Some(told) = outage.works() {
+            let dropped = DROPPED.load(Ordering::Relaxed);
+            tracing::info!(url, dropped, lasted_ms = told.lasted_ms, "the collector takes spans again");
         }
-        failing = failure.is_some();
         batch.clear();
     }
 }

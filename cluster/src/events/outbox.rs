@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::outage::Outage;
 use crate::reference::ShardId;
 use crate::store::JournalRow;
 
@@ -49,20 +50,52 @@ struct Shards {
 
 /// The outbox of each service that this node runs.
 #[derive(Debug, Default)]
-pub(crate) struct Outboxes(HashMap<&'static str, Outbox>);
+pub(crate) struct Outboxes {
+    by_service: HashMap<&'static str, Outbox>,
+    /// Of publishing, whichever service's.
+    outage: Outage,
+}
 
 impl Outboxes {
     pub(crate) fn new(services: impl IntoIterator<Item = &'static str>) -> Self {
-        Self(services.into_iter().map(|service| (service, Outbox::default())).collect())
+        let by_service = services.into_iter().map(|service| (service, Outbox::default())).collect();
+        Self { by_service, outage: Outage::default() }
     }
 
     pub(crate) fn of(&self, service: &str) -> Option<&Outbox> {
-        self.0.get(service)
+        self.by_service.get(service)
     }
 
     /// The service's name as the program has it.
     pub(crate) fn name(&self, service: &str) -> Option<&'static str> {
-        self.0.get_key_value(service).map(|(name, _)| *name)
+        self.by_service.get_key_value(service).map(|(name, _)| *name)
+    }
+
+    /// A round of the publisher of a service has failed.
+    pub(crate) fn failed(&self, service: &'static str, error: String) {
+        if let Some(told) = self.outage.failed() {
+            tracing::warn!(
+                service,
+                error,
+                failures = told.failures,
+                lasted_ms = told.lasted_ms,
+                "events wait in the journal"
+            );
+        }
+        if let Some(outbox) = self.of(service) {
+            outbox.set_trouble(Some(error));
+        }
+    }
+
+    /// One has succeeded.
+    pub(crate) fn published(&self, service: &str) {
+        let Some(outbox) = self.of(service) else { return };
+        if outbox.set_trouble(None)
+            && self.by_service.values().all(|outbox| outbox.trouble().is_none())
+            && let Some(told) = self.outage.works()
+        {
+            tracing::info!(failures = told.failures, lasted_ms = told.lasted_ms, "events are published again");
+        }
     }
 
     /// See [`Outbox::open`].
@@ -201,9 +234,10 @@ impl Outbox {
         known.collect()
     }
 
-    /// A round of the publisher has failed, or one has succeeded.
-    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    /// Returns whether there was one before.
+    fn set_trouble(&self, trouble: Option<String>) -> bool {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *known, trouble).is_some()
     }
 
     /// What went wrong with the last round, if it failed.

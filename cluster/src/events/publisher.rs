@@ -116,7 +116,7 @@ impl Publisher {
                 let until = [record, look_at.filter(|_| may_begin)].into_iter().flatten().min();
                 tokio::select! {
                     Some(published) = rounds.join_next() => self.settle(published).map(|rows| {
-                        outbox.set_trouble(None);
+                        on.runtime.outboxes.published(self.service);
                         pause = PAUSE_FIRST;
                         let next = self.next_look(rows);
                         look_at = Some(look_at.map_or(next, |at| at.min(next)));
@@ -134,11 +134,8 @@ impl Publisher {
                     error = self.settle(published).err().unwrap_or(error);
                 }
                 self.busy.clear();
-                if pause == PAUSE_FIRST {
-                    tracing::warn!(service = self.service, error, "events wait in the journal");
-                }
                 metrics::publish_failed(self.service);
-                outbox.set_trouble(Some(error));
+                on.runtime.outboxes.failed(self.service, error);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
                 look_at = Some(Instant::now());

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::error::Failure;
 use crate::inspect::commits::LaneSeen;
 use crate::metrics;
+use crate::outage::Outage;
 use crate::reference::ShardId;
 use crate::store::{Batch, CommitError, Store, StoreWriter};
 
@@ -36,6 +37,7 @@ pub(super) struct Lane {
     /// Committed so far.
     batches: u64,
     seen: Arc<LaneSeen>,
+    outage: Outage,
     /// Mutation: shards are taken without a claim row. The test build turns it on to see that tests notice.
     #[cfg(test)]
     pub(super) claims_omitted: bool,
@@ -75,6 +77,7 @@ impl Lane {
             on_commit,
             batches: 0,
             seen,
+            outage: Outage::default(),
             #[cfg(test)]
             claims_omitted: false,
         }
@@ -133,7 +136,7 @@ impl Lane {
                 Err(error) => error,
             };
             metrics::commit_failed(&error);
-            tracing::warn!(lane = self.number, commands = submissions.len(), %error, "a batch was not committed");
+            self.tell(submissions.len(), &error);
             match error {
                 CommitError::Collision if repeats < REPEATS_MAX => {
                     repeats += 1;
@@ -160,6 +163,30 @@ impl Lane {
                 }
                 error => return self.give_back(submissions, &unavailable(&error.to_string())),
             }
+        }
+    }
+
+    fn tell(&self, commands: usize, error: &CommitError) {
+        match error {
+            // What it means to the shards is told as well.
+            CommitError::Collision | CommitError::Gap { .. } => {
+                tracing::warn!(lane = self.number, commands, %error, "a batch was not committed");
+            }
+            error => self.tell_outage(error),
+        }
+    }
+
+    pub(super) fn tell_outage(&self, error: &CommitError) {
+        if let Some(told) = self.outage.failed() {
+            let (database, lane) = (self.store.location(), self.number);
+            tracing::warn!(
+                database,
+                lane,
+                %error,
+                failures = told.failures,
+                lasted_ms = told.lasted_ms,
+                "batches are not committed"
+            );
         }
     }
 
@@ -260,6 +287,18 @@ impl Lane {
         let result = session.commit(batch).await;
         if matches!(result, Err(CommitError::Unknown(_) | CommitError::NotBegun(_))) {
             self.session = None;
+        }
+        if result.is_ok()
+            && let Some(told) = self.outage.works()
+        {
+            let (database, lane) = (self.store.location(), self.number);
+            tracing::info!(
+                database,
+                lane,
+                failures = told.failures,
+                lasted_ms = told.lasted_ms,
+                "batches are committed again"
+            );
         }
         result
     }

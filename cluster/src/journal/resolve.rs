@@ -54,7 +54,8 @@ impl Lane {
                 Err(CommitError::Collision) => self.who_wrote(*shard, first, &nonce).await,
                 Err(CommitError::Gap { .. }) => Found::Gap,
                 Err(error) => {
-                    tracing::warn!(%shard, seq = first.seq, %error, "an unknown outcome can't be settled yet");
+                    tracing::debug!(%shard, seq = first.seq, %error, "an unknown outcome can't be settled yet");
+                    self.tell_outage(&error);
                     Found::Unreadable
                 }
             };
@@ -117,7 +118,8 @@ impl Lane {
                 // The claim of a successor, which was a commit as well.
                 Err(CommitError::Collision) if found.is_some() => return true,
                 Err(error) => {
-                    tracing::warn!(%shard, seq, %error, "a batch that is there can't be confirmed yet");
+                    tracing::debug!(%shard, seq, %error, "a batch that is there can't be confirmed yet");
+                    self.tell_outage(&error);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
@@ -185,7 +187,12 @@ impl Lane {
             let position = |next_seq| Position { epoch, next_seq };
             match last {
                 _ if last_seq < known_seq => {
-                    tracing::error!(%shard, last_seq, known_seq, "the database went back in time; the shard stays closed");
+                    tracing::error!(
+                        %shard,
+                        last_seq,
+                        known_seq,
+                        "the database went back in time; the shard stays closed"
+                    );
                     answers.insert(*shard, Err(ClaimError::Regressed { shard: *shard, last_seq, known_seq }));
                 }
                 Some(row) if row.event_type == CLAIM && row.command_id == nonce => {

@@ -16,6 +16,7 @@ use super::hello::{self, Hello, HelloAnswer, HelloRefusal};
 use super::supervisor::{Established, Message};
 use super::table::Table;
 use super::tls::Tls;
+use crate::outage::Outage;
 
 /// How many connections may be at their greeting at once; more are closed unheard.
 const GREETINGS_MAX: usize = 256;
@@ -25,19 +26,47 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Accepts connections. Ends by being aborted.
 pub async fn keep_accepting(listener: TcpListener, table: Arc<Table>, tls: Option<Tls>, supervisor: ActorRef<Message>) {
     let greetings = Arc::new(Semaphore::new(GREETINGS_MAX));
+    let (accepting, greeting) = (Outage::default(), Outage::default());
     loop {
         let (socket, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
+            Ok(accepted) => {
+                if let Some(told) = accepting.works() {
+                    tracing::info!(
+                        failures = told.failures,
+                        lasted_ms = told.lasted_ms,
+                        "connections are accepted again"
+                    );
+                }
+                accepted
+            }
             Err(error) => {
-                tracing::warn!(%error, "accepting a connection failed");
+                if let Some(told) = accepting.failed() {
+                    tracing::warn!(
+                        %error,
+                        failures = told.failures,
+                        lasted_ms = told.lasted_ms,
+                        "accepting connections failed"
+                    );
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         let Ok(permit) = greetings.clone().try_acquire_owned() else {
-            tracing::warn!(%address, "too many connections at their greeting; one is closed");
+            if let Some(told) = greeting.failed() {
+                let closed = told.failures;
+                tracing::warn!(
+                    %address,
+                    closed,
+                    lasted_ms = told.lasted_ms,
+                    "too many connections at their greeting; they are closed"
+                );
+            }
             continue;
         };
+        if let Some(told) = greeting.works() {
+            tracing::info!(closed = told.failures, lasted_ms = told.lasted_ms, "connections are greeted again");
+        }
         let (table, tls, supervisor) = (table.clone(), tls.clone(), supervisor.clone());
         tokio::spawn(async move {
             let _permit = permit;

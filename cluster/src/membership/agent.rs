@@ -14,6 +14,7 @@ use ractor_cluster::RactorMessage;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::outage::Outage;
 use crate::store::{ClusterRows, ClusterStore, StoreError};
 use crate::time::BootTime;
 
@@ -73,7 +74,8 @@ pub(super) async fn start(store: Arc<dyn ClusterStore>, shared: Shared) -> Resul
     let shared = Arc::new(shared);
     let gap_max = shared.settings.lease / 2;
     let observer = Observer::new(shared.node.clone(), gap_max);
-    let state = Agent { store, shared: Arc::clone(&shared), observer, timer: None, last_round: BootTime::now() };
+    let (timer, last_round, outage) = (None, BootTime::now(), Outage::default());
+    let state = Agent { store, shared: Arc::clone(&shared), observer, timer, last_round, outage };
     tracing::info!(node = %shared.node, view_version = shared.view.borrow().version, "joined the cluster");
     let (agent, ended) = Actor::spawn(None, AgentActor, state).await.map_err(|_| MembershipError::Stopped)?;
     let watched = Arc::clone(&shared);
@@ -159,6 +161,7 @@ struct Agent {
     observer: Observer,
     timer: Option<JoinHandle<()>>,
     last_round: BootTime,
+    outage: Outage,
 }
 
 /// View and leases as they were after a renewal.
@@ -383,12 +386,19 @@ impl Agent {
     }
 
     fn report(&self, health: StoreHealth) {
-        self.shared.health.send_if_modified(|known| {
-            if known.up && !health.up {
-                tracing::warn!(error = health.error, "the cluster database is away; no shard moves until it is back");
-            } else if !known.up && health.up {
-                tracing::info!("the cluster database is back");
+        if health.up {
+            if let Some(told) = self.outage.works() {
+                tracing::info!(lasted_ms = told.lasted_ms, "the cluster database is back");
             }
+        } else if let Some(told) = self.outage.failed() {
+            let error = health.error.as_deref();
+            tracing::warn!(
+                error,
+                lasted_ms = told.lasted_ms,
+                "the cluster database is away; no shard moves until it is back"
+            );
+        }
+        self.shared.health.send_if_modified(|known| {
             let turned = known.up != health.up;
             *known = health;
             turned

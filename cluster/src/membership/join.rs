@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::outage::Outage;
 use crate::store::{ClusterRows, ClusterStore, StoreError};
 use crate::time::BootTime;
 
@@ -25,6 +26,7 @@ pub(super) async fn join(
     settings.check()?;
     let deadline = Instant::now() + JOIN_TIMEOUT;
     let mut generation = None;
+    let outage = Outage::default();
     loop {
         let attempt = enter(&*store, &settings, &mut generation);
         let last = match tokio::time::timeout(settings.store_timeout(), attempt).await {
@@ -41,7 +43,9 @@ pub(super) async fn join(
         if Instant::now() >= deadline {
             return Err(MembershipError::TimedOut { after: JOIN_TIMEOUT, last });
         }
-        tracing::warn!(cause = last, "joining is tried again");
+        if let Some(told) = outage.failed() {
+            tracing::warn!(cause = last, failures = told.failures, "joining is tried again");
+        }
         tokio::time::sleep(RETRY).await;
     }
 }

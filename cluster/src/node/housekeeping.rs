@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::databases::Databases;
 use crate::handoff::OpenShards;
+use crate::outage::Outage;
 use crate::shard::ShardMessage;
 
 /// How often entities are looked at.
@@ -19,6 +20,7 @@ const PRUNE_ROWS: u32 = 1000;
 /// Starts the task. Nothing is pruned without `keep_rows`.
 pub(super) fn start(open: Arc<OpenShards>, databases: Arc<Databases>, keep_rows: Option<u64>) -> JoinHandle<()> {
     tokio::spawn(async move {
+        let outage = Outage::default();
         let mut tick = tokio::time::interval(SWEEP_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for sweep in 1u32.. {
@@ -28,13 +30,13 @@ pub(super) fn start(open: Arc<OpenShards>, databases: Arc<Databases>, keep_rows:
                 let _ = shard.cast(ShardMessage::Sweep);
             }
             if let Some(keep_rows) = keep_rows.filter(|_| sweep % SWEEPS_PER_PRUNE == 0) {
-                prune(&open, &databases, keep_rows).await;
+                prune(&open, &databases, keep_rows, &outage).await;
             }
         }
     })
 }
 
-async fn prune(open: &OpenShards, databases: &Databases, keep_rows: u64) {
+async fn prune(open: &OpenShards, databases: &Databases, keep_rows: u64, outage: &Outage) {
     for (shard, _) in open.all() {
         let Some(server) = databases.of_shard(shard) else { continue };
         let pruned = async {
@@ -44,8 +46,23 @@ async fn prune(open: &OpenShards, databases: &Databases, keep_rows: u64) {
             let below = last.first().map_or(0, |row| row.seq.saturating_sub(keep_rows)).min(unpublished);
             server.store.prune(shard.service, shard.number, below, PRUNE_ROWS).await
         };
-        if let Err(error) = pruned.await {
-            tracing::warn!(%shard, %error, "a journal could not be pruned");
+        match pruned.await {
+            Ok(_) => {
+                if let Some(told) = outage.works() {
+                    tracing::info!(failures = told.failures, lasted_ms = told.lasted_ms, "journals are pruned again");
+                }
+            }
+            Err(error) => {
+                if let Some(told) = outage.failed() {
+                    tracing::warn!(
+                        %shard,
+                        %error,
+                        failures = told.failures,
+                        lasted_ms = told.lasted_ms,
+                        "journals could not be pruned"
+                    );
+                }
+            }
         }
     }
 }

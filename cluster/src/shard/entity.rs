@@ -232,12 +232,24 @@ impl EntityState {
         let stored = match place.store.load(&table, place.shard.number, &arguments.key).await {
             Ok(stored) => stored,
             Err(error) => {
-                tracing::warn!(entity = %self.address(), %error, "an entity could not be loaded");
+                if let Some(told) = place.runtime.loading.failed() {
+                    let entity = self.address();
+                    tracing::warn!(
+                        %entity,
+                        %error,
+                        failures = told.failures,
+                        lasted_ms = told.lasted_ms,
+                        "entities could not be loaded"
+                    );
+                }
                 self.load_failed = Some(Instant::now());
                 return Ok(Err(unavailable()));
             }
         };
         self.load_failed = None;
+        if let Some(told) = place.runtime.loading.works() {
+            tracing::info!(failures = told.failures, lasted_ms = told.lasted_ms, "entities are loaded again");
+        }
         let (instance, stored) = match stored {
             None => (arguments.entity_type.create(), StoredEntity::default()),
             Some(stored) => (arguments.entity_type.restore(&stored)?, stored),

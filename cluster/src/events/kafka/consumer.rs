@@ -33,6 +33,7 @@ use super::settings::KafkaSettings;
 use super::sink::KafkaSink;
 use crate::events::feed::Feeder;
 use crate::metrics;
+use crate::outage::Outage;
 
 /// A member that is silent for so long has died, and others take its partitions.
 const SESSION_MS: &str = "6000";
@@ -75,6 +76,8 @@ pub(super) struct Member {
     gaps: Gaps,
     /// When the client last told of an error.
     stumbled: Option<Instant>,
+    /// Of handing over.
+    outage: Outage,
     feeds: FuturesUnordered<BoxFuture<'static, Fed>>,
     _leaving: Leaving,
 }
@@ -123,6 +126,7 @@ pub(super) fn join(
         assignments: 0,
         gaps: Gaps::new(group),
         stumbled: None,
+        outage: Outage::default(),
         feeds: FuturesUnordered::new(),
         _leaving: Leaving(Some((Arc::clone(&consumer), member))),
         consumer,
@@ -255,7 +259,14 @@ impl Member {
             match self.consumer.seek(topic, *number, Offset::Beginning, Duration::ZERO) {
                 Ok(()) => {
                     let (service, shard) = source;
-                    tracing::info!(group = self.group, %topic, partition = number, service, shard, "read from the start");
+                    tracing::info!(
+                        group = self.group,
+                        %topic,
+                        partition = number,
+                        service,
+                        shard,
+                        "read from the start"
+                    );
                 }
                 Err(error) => again = Some(Again::Failed(error.to_string())),
             }
@@ -265,9 +276,9 @@ impl Member {
         let changed = std::mem::replace(&mut partition.paused, pause) != pause;
         match again {
             Some(Again::Failed(error)) => {
-                if changed {
-                    let (topic, partition) = &place;
-                    tracing::warn!(group = self.group, %topic, partition, error, "events wait in kafka");
+                if let Some(told) = self.outage.failed() {
+                    let (group, (topic, partition)) = (self.group, &place);
+                    tracing::warn!(group, %topic, partition, error, lasted_ms = told.lasted_ms, "events wait in kafka");
                 }
                 self.health.trouble(&self.whom, error);
             }
@@ -280,8 +291,16 @@ impl Member {
             None => {
                 self.offsets.insert(place.clone(), next_offset);
                 self.to_commit = true;
-                if changed {
-                    tracing::info!(group = self.group, topic = %place.0, partition = place.1, "events are consumed again");
+                if changed
+                    && self.partitions.values().all(|partition| !partition.paused)
+                    && let Some(told) = self.outage.works()
+                {
+                    tracing::info!(
+                        group = self.group,
+                        failures = told.failures,
+                        lasted_ms = told.lasted_ms,
+                        "events are consumed again"
+                    );
                 }
             }
         }

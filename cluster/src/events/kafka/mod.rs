@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use super::feed::Feeder;
 use super::intake::DEAD_LETTER_TOPIC;
 use super::sink::EventSink;
+use crate::outage::Outage;
 use crate::service::Service;
 use health::Health;
 use sink::KafkaSink;
@@ -139,11 +140,10 @@ impl Kafka {
 }
 
 async fn ensure_later(topics: Arc<Topics>, needed: Vec<String>, health: Arc<Health>) {
-    let mut told = None;
+    let outage = Outage::default();
     while let Err(error) = topics.ensure(&needed).await {
-        if told.as_ref() != Some(&error) {
-            tracing::error!(%error, "kafka can't be used yet");
-            told = Some(error.clone());
+        if let Some(told) = outage.failed() {
+            tracing::error!(%error, lasted_ms = told.lasted_ms, "kafka can't be used yet");
         }
         health.trouble("topics", error.to_string());
         tokio::time::sleep(LOOK_AGAIN).await;

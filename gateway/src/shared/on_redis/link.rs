@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
+use nakku_cluster::outage::Outage;
 use redis::{Cmd, FromRedisValue, RedisError};
 
 use super::connection::{Connection, Connector};
@@ -42,6 +43,7 @@ pub struct Link {
     connecting: tokio::sync::Mutex<()>,
     breakers: Vec<Breaker>,
     latency_us: AtomicU64,
+    outage: Outage,
     /// For probes, which end with the link.
     this: Weak<Self>,
 }
@@ -77,11 +79,12 @@ impl Link {
             connecting: tokio::sync::Mutex::default(),
             breakers: (0..breakers).map(|_| Breaker::default()).collect(),
             latency_us: AtomicU64::new(0),
+            outage: Outage::default(),
             this: this.clone(),
         });
         let first = link.connect().await;
         if let Err(error) = first {
-            tracing::warn!(%error, "redis is away; going on without");
+            tracing::debug!(%error, "redis is away");
             link.open(0, link.prefix.clone());
         }
         link.report();
@@ -179,7 +182,7 @@ impl Link {
         if !self.connector.is_cluster() {
             self.set_connection(None);
         }
-        tracing::warn!(circuit = index, "redis does not answer; going on without");
+        self.tell_away(index);
         self.report();
         let this = self.this.clone();
         tokio::spawn(async move {
@@ -193,12 +196,26 @@ impl Link {
                 if link.probe(&key, probes).await {
                     link.breakers[index].failures.store(0, Ordering::Relaxed);
                     link.breakers[index].open.store(false, Ordering::Release);
-                    tracing::info!(circuit = index, probes, "redis answers again");
+                    link.tell_back(index);
                     link.report();
                     return;
                 }
+                link.tell_away(index);
             }
         });
+    }
+
+    fn tell_away(&self, circuit: usize) {
+        if let Some(told) = self.outage.failed() {
+            tracing::warn!(circuit, lasted_ms = told.lasted_ms, "redis does not answer; going on without");
+        }
+    }
+
+    fn tell_back(&self, circuit: usize) {
+        let all_closed = self.breakers.iter().all(|breaker| !breaker.open.load(Ordering::Acquire));
+        if all_closed && let Some(told) = self.outage.works() {
+            tracing::info!(circuit, lasted_ms = told.lasted_ms, "redis answers again");
+        }
     }
 
     /// Whether Redis answers for a key.
