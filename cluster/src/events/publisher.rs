@@ -237,20 +237,14 @@ impl Publisher {
         let terms: HashMap<ShardId, u64> = serving.iter().map(|(shard, term, _)| (*shard, *term)).collect();
         self.positions.retain(|shard, position| terms.get(shard) == Some(&position.term));
         let unknown = terms.iter().filter(|(shard, _)| !self.positions.contains_key(shard));
-        let mut by_store: HashMap<String, Vec<ShardId>> = HashMap::new();
-        for (shard, _) in unknown {
-            if let Some(server) = self.on.databases.of_shard(*shard) {
-                by_store.entry(server.store.location().to_owned()).or_default().push(*shard);
-            }
-        }
-        for shards in by_store.into_values() {
-            let Some(server) = shards.first().and_then(|shard| self.on.databases.of_shard(*shard)) else { continue };
-            let numbers: Vec<u32> = shards.iter().map(|shard| shard.number).collect();
+        let unknown = unknown.map(|(shard, term)| (*shard, *term));
+        for (server, shards) in self.on.databases.by_server(unknown) {
+            let numbers: Vec<u32> = shards.iter().map(|(shard, _)| shard.number).collect();
             let known = server.store.publications(self.service, &numbers).await?;
             let known: HashMap<u32, Publication> = known.into_iter().map(|one| (one.shard, one)).collect();
-            for shard in shards {
+            for (shard, term) in shards {
                 let (seq, published) = known.get(&shard.number).map_or((0, 0), |one| (one.seq, one.published));
-                let position = Position { term: terms[&shard], seq, published, recorded: seq };
+                let position = Position { term, seq, published, recorded: seq };
                 self.positions.insert(shard, position);
             }
         }
@@ -275,18 +269,11 @@ impl Publisher {
     }
 
     async fn record(&mut self) {
-        let mut by_store: HashMap<String, Vec<(ShardId, Publication)>> = HashMap::new();
-        for (shard, position) in self.positions.iter().filter(|(_, position)| position.seq > position.recorded) {
-            if let Some(server) = self.on.databases.of_shard(*shard) {
-                let Position { seq, published, .. } = *position;
-                let publication = Publication { shard: shard.number, seq, published };
-                by_store.entry(server.store.location().to_owned()).or_default().push((*shard, publication));
-            }
-        }
-        for shards in by_store.into_values() {
-            let Some(server) = shards.first().and_then(|(shard, _)| self.on.databases.of_shard(*shard)) else {
-                continue;
-            };
+        let dirty = self.positions.iter().filter(|(_, position)| position.seq > position.recorded);
+        let dirty = dirty.map(|(shard, Position { seq, published, .. })| {
+            (*shard, Publication { shard: shard.number, seq: *seq, published: *published })
+        });
+        for (server, shards) in self.on.databases.by_server(dirty) {
             let publications: Vec<Publication> = shards.iter().map(|(_, one)| *one).collect();
             match server.store.record_publications(self.service, &publications).await {
                 Ok(()) => {
