@@ -93,17 +93,21 @@ impl Observer {
         command: &[u8],
         trace: Option<Traceparent>,
     ) -> Observation {
-        let slot = self.kind(kind).map_or(0, |one| one.counts.slot(command_name(command)));
+        let slot = self.slot(kind, command);
         Observation { observer: Arc::clone(self), kind, key: key.clone(), slot, arrived: Instant::now(), trace }
     }
 
-    /// A decision was made; returns the slot of the command.
-    pub(crate) fn decided(&self, kind: Kind, key: &Key, command: &[u8], took: Duration) -> usize {
+    /// Where a command counts among those of its kind. Its name has to be looked for, so ask once.
+    pub(crate) fn slot(&self, kind: Kind, command: &[u8]) -> usize {
+        self.kind(kind).map_or(0, |one| one.counts.slot(command_name(command)))
+    }
+
+    /// A decision was made.
+    pub(crate) fn decided(&self, kind: Kind, key: &Key, took: Duration) {
         if is_sampled() {
             let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             self.time_us.add(&(kind, key.clone()), micros * u64::from(SAMPLED));
         }
-        self.kind(kind).map_or(0, |one| one.counts.slot(command_name(command)))
     }
 
     /// A head was written.

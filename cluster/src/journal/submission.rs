@@ -100,9 +100,9 @@ impl ReplyTo {
         self
     }
 
-    /// Where the command counts among those of its kind.
-    pub(crate) fn slot(&self) -> usize {
-        self.observation.as_ref().map_or(0, Observation::slot)
+    /// Where the command counts among those of its kind, if it is counted.
+    pub(crate) fn slot(&self) -> Option<usize> {
+        self.observation.as_ref().map(Observation::slot)
     }
 
     /// Answers. A caller that is gone is none of our business.

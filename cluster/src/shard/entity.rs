@@ -337,7 +337,11 @@ impl EntityState {
         };
         let label = ended.label();
         metrics::asked(kind, label);
-        self.recent.note(place.observer().decided(kind, &arguments.key, command, took), ended, context.now, took);
+        place.observer().decided(kind, &arguments.key, took);
+        // What came from outside was looked up when it arrived.
+        let slot = cause.reply.as_ref().and_then(ReplyTo::slot);
+        let slot = slot.unwrap_or_else(|| place.observer().slot(kind, command));
+        self.recent.note(slot, ended, context.now, took);
         step.note("outcome", label);
         step.note("events", events.len());
         if events.is_empty() {

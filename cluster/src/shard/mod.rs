@@ -466,7 +466,7 @@ impl ShardState {
 impl Entry {
     fn send(&mut self, delivery: Box<Delivery>) {
         let waiting = self.depth.fetch_add(1, Ordering::Relaxed);
-        self.queue.sent(waiting, delivery.reply.slot(), self.since);
+        self.queue.sent(waiting, delivery.reply.slot().unwrap_or_default(), self.since);
         if let Err(error) = self.actor.cast(EntityMessage::Command(delivery)) {
             // The message is dropped with the error, and its reply says so.
             tracing::debug!(%error, "an entity stopped while it was asked");
