@@ -5,6 +5,7 @@
 //! from the journal instead.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,9 @@ pub(crate) struct Outbox {
     committed: Notify,
     /// Why the last round of the publisher failed, if it did.
     trouble: Mutex<Option<String>>,
+    /// Events that the sink has taken, and rounds that failed.
+    published: AtomicU64,
+    failures: AtomicU64,
 }
 
 /// What of a shard is not published yet.
@@ -83,12 +87,13 @@ impl Outboxes {
             );
         }
         if let Some(outbox) = self.of(service) {
+            outbox.failures.fetch_add(1, Ordering::Relaxed);
             outbox.set_trouble(Some(error));
         }
     }
 
     /// One has succeeded.
-    pub(crate) fn published(&self, service: &str) {
+    pub(crate) fn succeeded(&self, service: &str) {
         let Some(outbox) = self.of(service) else { return };
         if outbox.set_trouble(None)
             && self.by_service.values().all(|outbox| outbox.trouble().is_none())
@@ -234,6 +239,16 @@ impl Outbox {
         known.collect()
     }
 
+    /// The sink has taken so many events.
+    pub(crate) fn count_published(&self, events: u64) {
+        self.published.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Events that were published, and rounds that failed, since the node started.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.published.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+    }
+
     /// Returns whether there was one before.
     fn set_trouble(&self, trouble: Option<String>) -> bool {
         let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
@@ -374,6 +389,19 @@ mod tests {
         assert_eq!(outbox.lags()[&SHARD].rows, 3, "of another hold");
         outbox.note_published([(SHARD, 1, 9)]);
         assert_eq!(outbox.lags()[&SHARD], Lag::default());
+    }
+
+    #[test]
+    fn each_service_has_counts_of_its_own() {
+        let outboxes = Outboxes::new(["order", "cart"]);
+        let order = outboxes.of("order").expect("it is there");
+        order.count_published(3);
+        outboxes.failed("order", "the broker is away".into());
+        order.count_published(2);
+        assert_eq!((order.counts(), order.trouble().as_deref()), ((5, 1), Some("the broker is away")));
+        outboxes.succeeded("order");
+        assert_eq!((order.counts(), order.trouble()), ((5, 1), None));
+        assert_eq!(outboxes.of("cart").expect("it is there").counts(), (0, 0));
     }
 
     #[test]

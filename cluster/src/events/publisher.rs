@@ -116,7 +116,7 @@ impl Publisher {
                 let until = [record, look_at.filter(|_| may_begin)].into_iter().flatten().min();
                 tokio::select! {
                     Some(published) = rounds.join_next() => self.settle(published).map(|rows| {
-                        on.runtime.outboxes.published(self.service);
+                        on.runtime.outboxes.succeeded(self.service);
                         pause = PAUSE_FIRST;
                         let next = self.next_look(rows);
                         look_at = Some(look_at.map_or(next, |at| at.min(next)));
@@ -196,6 +196,7 @@ impl Publisher {
     /// Moves positions on after a round; returns how many rows it had.
     fn settle(&mut self, published: Result<Published, JoinError>) -> Result<usize, String> {
         let (steps, results) = published.map_err(|ended| ended.to_string())?;
+        let outbox = self.on.runtime.outboxes.of(self.service);
         let mut results = results.into_iter();
         let mut rows = 0;
         let mut failure = None;
@@ -204,6 +205,9 @@ impl Publisher {
             rows += usize::try_from(end.seq - from.seq).unwrap_or(usize::MAX);
             let outcomes: Vec<_> = results.by_ref().take(reached.len()).collect();
             let taken = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
+            if let Some(outbox) = outbox {
+                outbox.count_published(taken as u64);
+            }
             for same in reached[..taken].chunk_by(|(_, one), (_, other)| one == other) {
                 metrics::published(self.service, &same[0].1, same.len() as u64);
             }

@@ -177,7 +177,7 @@ fn publishers(router: &NodeRouter) -> Vec<PublisherReport> {
         .filter_map(|service| Some((*service, outboxes.of(service)?)))
         .map(|(service, outbox)| {
             let lags = outbox.lags();
-            let (published, failures) = metrics::published_counts(service);
+            let (published, failures) = outbox.counts();
             PublisherReport {
                 service: service.to_owned(),
                 unpublished: lags.values().map(|lag| lag.rows).sum(),

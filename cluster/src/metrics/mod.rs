@@ -241,16 +241,6 @@ pub(crate) fn publish_lag_rows(service: &str) -> u64 {
     u64::try_from(METRICS.publish_lag.with_label_values(&[service]).get()).unwrap_or(0)
 }
 
-/// Events that were published, and rounds that failed.
-pub(crate) fn published_counts(service: &str) -> (u64, u64) {
-    let families = METRICS.published.collect();
-    let all = families.iter().flat_map(|family| family.get_metric());
-    let own = all.filter(|one| one.get_label().iter().any(|label| label.value() == service));
-    // Counts are whole, and exact up to 2^53.
-    let published = own.map(|one| one.get_counter().get_value() as u64).sum();
-    (published, METRICS.publish_failures.with_label_values(&[service]).get())
-}
-
 /// What is counted of a consumer group.
 pub(crate) struct ConsumerCounts {
     pub consumed: u64,
