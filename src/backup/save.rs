@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nakku_cluster::restore::CLUSTER;
-use nakku_cluster::store::snapshot::{self, Moment, Snapshot, Wanted};
+use nakku_cluster::store::schema::{self, Kept};
+use nakku_cluster::store::snapshot::{self, Moment, Snapshot, Table, Wanted};
 use nakku_cluster::store::{self, SqlStore, Store};
 use nakku_cluster::topology::Topology;
 use time::OffsetDateTime;
@@ -19,9 +20,6 @@ use super::rows::RowWriter;
 use crate::compose;
 use crate::dev::local::write_private;
 use crate::settings::Settings;
-
-/// Leases are of a moment only.
-const LEFT_OUT: &[(&str, &str)] = &[(CLUSTER, "lease")];
 
 /// Makes a backup into a folder that is not there yet.
 ///
@@ -112,7 +110,8 @@ async fn write_database(
     let place = PathBuf::from(format!("nakku_{database}")).join(server);
     let inside = folder.join(&place);
     private_folder(&inside)?;
-    for table in tables.into_iter().filter(|table| !LEFT_OUT.contains(&(database, table.name.as_str()))) {
+    let is_kept = |table: &Table| schema::kept(database, &table.name) != Kept::ForAMoment;
+    for table in tables.into_iter().filter(is_kept) {
         let name = format!("{}.rows.gz", table.name);
         let path = inside.join(&name);
         let at = |error: std::io::Error| BackupError::file(&path, error);

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::membership::View;
 use crate::service::Service;
+use crate::store::schema::{self, Kept};
 use crate::store::snapshot::{Cell, Filler, SnapshotError, Table};
 use crate::store::{ClusterStore, Publication, SqlStore, Store, StoreError};
 use crate::time::Timestamp;
@@ -280,18 +281,16 @@ impl Restore {
 
     fn kind_of(&self, database: &str, table: &Table) -> Result<TableKind, RestoreError> {
         let unknown = |what: String| RestoreError::Unknown { what };
-        if database == CLUSTER {
-            return Ok(match table.name.as_str() {
-                "view" => TableKind::View,
-                "generation" => TableKind::Generations,
-                // The topology is known, incarnations are raised, leases are over.
-                _ => TableKind::LeftOut,
-            });
+        if schema::kept(database, &table.name) != Kept::ForGood {
+            return Ok(TableKind::LeftOut);
         }
-        Ok(match table.name.as_str() {
-            "migration" | "incarnation" | "heartbeat" => TableKind::LeftOut,
-            "publication" => TableKind::Publications,
-            name => {
+        Ok(match (database, table.name.as_str()) {
+            (CLUSTER, "view") => TableKind::View,
+            (CLUSTER, "generation") => TableKind::Generations,
+            // It is in the manifest as well, and written last.
+            (CLUSTER, "topology") => TableKind::LeftOut,
+            (_, "publication") => TableKind::Publications,
+            (_, name) => {
                 let sharded = table.index("shard");
                 let shard =
                     sharded.ok_or_else(|| unknown(format!("a table nakku_{database}.{name} without shards")))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::read::layouts_in;
 use super::{Cell, SnapshotError, Table, fault_at};
+use crate::store::schema::{self, Kept};
 use crate::store::session::{Fault, Value};
 use crate::store::sql::SqlStore;
 use crate::store::statements::{Dialect, identifier};
@@ -26,10 +27,7 @@ pub struct Contents {
     pub filled: Option<String>,
 }
 
-/// Tables that a restore leaves as its own program has made them.
-const OWN_TABLES: &[&str] = &["migration", "incarnation"];
-
-/// The tables of a database, and whether there is anything in them; the schema's own rows do not count.
+/// The tables of a database, and whether there is anything in them; only what is kept for good counts.
 ///
 /// # Errors
 /// Those of the server.
@@ -41,7 +39,7 @@ pub async fn layouts(store: &SqlStore, database: &str) -> Result<Contents, Snaps
     let tables: Vec<Table> = found.into_iter().map(|found| found.known(&server.location)).collect::<Result<_, _>>()?;
     let prefix = server.statements.prefix(database).map_err(at)?;
     let mut filled = None;
-    for table in tables.iter().filter(|table| is_content(&table.name)) {
+    for table in tables.iter().filter(|table| schema::kept(database, &table.name) == Kept::ForGood) {
         let look = format!("SELECT 1 FROM {prefix}{} LIMIT 1", identifier(&table.name).map_err(at)?);
         if !session.fetch(&look.into(), &[]).await.map_err(at)?.is_empty() {
             filled = Some(table.name.clone());
@@ -61,7 +59,7 @@ pub async fn clear(store: &SqlStore, database: &str) -> Result<(), SnapshotError
     let tables = layouts(store, database).await?.tables;
     let prefix = server.statements.prefix(database).map_err(at)?;
     let mut transaction = server.transaction().await.map_err(at)?;
-    for table in tables.iter().filter(|table| is_content(&table.name)) {
+    for table in tables.iter().filter(|table| schema::kept(database, &table.name) != Kept::WithTheDatabase) {
         let name = identifier(&table.name).map_err(at)?;
         let empty = match server.statements.dialect() {
             Dialect::MySql => format!("TRUNCATE TABLE {prefix}{name}"),
@@ -70,11 +68,6 @@ pub async fn clear(store: &SqlStore, database: &str) -> Result<(), SnapshotError
         transaction.session().run_text(&empty, CLEAR_PATIENCE).await.map_err(at)?;
     }
     transaction.commit().await.map_err(at)
-}
-
-/// The incarnations that the cluster database knows outlive a restore as well.
-fn is_content(table: &str) -> bool {
-    !OWN_TABLES.contains(&table)
 }
 
 /// Puts rows into one table.
