@@ -3,6 +3,8 @@
 //!
 //! A process can have one set of links in its life, so this is one test with one node that starts.
 
+#[path = "support/gaps.rs"]
+mod gaps;
 #[path = "runtime/sample.rs"]
 #[allow(dead_code, reason = "made for the tests of the runtime")]
 mod sample;
@@ -149,7 +151,8 @@ async fn an_older_copy_is_not_served_until_its_incarnation_is_raised() {
     })
     .await;
     assert_eq!(total, Some(Total(1)));
-    assert_contiguous(store.as_ref()).await;
+    // The journal goes on where the copy ends.
+    gaps::assert_contiguous(store.as_ref(), SERVICE, 4).await;
     assert_eq!(cluster_store.remember_incarnation(SERVICE, SERVER, 0).await.expect("known"), 4);
     node.drain().await.expect("drained");
 }
@@ -160,14 +163,5 @@ async fn forget_counter(file: &Path) {
     let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the file opens");
     for text in ["DELETE FROM nakku_sample__counter_state", "DELETE FROM nakku_sample__journal WHERE seq > 1"] {
         sqlx::query(text).execute(&mut connection).await.expect("forgotten");
-    }
-}
-
-/// The journal goes on where the copy ends.
-async fn assert_contiguous(store: &dyn Store) {
-    for shard in 0..4 {
-        let rows = store.journal(SERVICE, shard, 1, 1000).await.expect("readable");
-        let seqs: Vec<u64> = rows.iter().map(|row| row.seq).collect();
-        assert_eq!(seqs, (1..).take(rows.len()).collect::<Vec<u64>>(), "shard {shard}");
     }
 }

@@ -1,6 +1,11 @@
 //! MySQL replicates asynchronously: a promoted replica may lack what was acknowledged. Nodes notice, write nothing behind
 //! the gap, and go on with what is there once an operator has said so.
 
+#[path = "support/gaps.rs"]
+mod gaps;
+#[path = "support/pair.rs"]
+#[allow(dead_code, reason = "the test on MariaDB uses the rest")]
+mod pair;
 #[path = "runtime/sample.rs"]
 #[allow(dead_code, reason = "made for the tests of the runtime")]
 mod sample;
@@ -9,18 +14,14 @@ mod servers;
 #[path = "support/settings.rs"]
 mod settings;
 
-#[path = "replication/fixture.rs"]
-#[allow(dead_code, reason = "the test on MariaDB uses the rest")]
-mod fixture;
-
 use std::time::Duration;
 
-use fixture::{
-    Folder, PATIENCE, Proxy, SERVER, SERVICE, STALENESS, assert_contiguous, eventually, listed, make_primary, operator,
-    own, receive, run, start, total, uses_replica,
-};
 use nakku_cluster::promotion::Promotion;
 use nakku_cluster::store;
+use pair::{
+    Folder, Proxy, SERVER, SERVICE, STALENESS, assert_contiguous, eventually, make_primary, operator, receive,
+    receive_and_see, run, start, total, uses_replica,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lacks_something_is_served_only_once_that_was_seen() {
@@ -30,10 +31,7 @@ async fn a_replica_that_lacks_something_is_served_only_once_that_was_seen() {
     let node = start(&folder, &proxy, pair).await;
     let cluster = node.cluster();
     eventually("the replica is used", async || uses_replica(&cluster).await).await;
-    for id in 1..=20 {
-        receive(&cluster, "c-1", id, PATIENCE).await.expect("committed");
-        assert_eq!(listed(&cluster, "c-1", own("c-1")).await, i64::try_from(id).expect("small"));
-    }
+    receive_and_see(&cluster, "c-1", 1..=20).await;
     let copied = total(&cluster, "c-1").await;
     let mut replica = operator(&pair.replica_operator_url).await;
     let mut primary = operator(&pair.operator_url).await;
@@ -42,16 +40,13 @@ async fn a_replica_that_lacks_something_is_served_only_once_that_was_seen() {
         let executed: String =
             sqlx::query_scalar("SELECT @@GLOBAL.gtid_executed").fetch_one(&mut primary).await.expect("a set");
         let wait = wait.replace("@@GLOBAL.gtid_executed", &format!("'{executed}'"));
-        fixture::number(&mut replica, &wait).await == 0
+        pair::number(&mut replica, &wait).await == 0
     })
     .await;
     run(&mut replica, &["STOP SLAVE IO_THREAD"]).await;
 
     // Acknowledged, and on its way to nowhere.
-    for id in 21..=40 {
-        receive(&cluster, "c-1", id, PATIENCE).await.expect("committed");
-        assert_eq!(listed(&cluster, "c-1", own("c-1")).await, i64::try_from(id).expect("small"));
-    }
+    receive_and_see(&cluster, "c-1", 21..=40).await;
     tokio::time::sleep(STALENESS).await;
     assert!(!uses_replica(&cluster).await);
 

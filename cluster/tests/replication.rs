@@ -3,28 +3,28 @@
 //!
 //! A process can have one set of links in its life, so this is one test with one node.
 
-#[path = "../runtime/sample.rs"]
+#[path = "support/gaps.rs"]
+mod gaps;
+#[path = "support/pair.rs"]
+mod pair;
+#[path = "runtime/sample.rs"]
 #[allow(dead_code, reason = "made for the tests of the runtime")]
 mod sample;
-#[path = "../support/servers.rs"]
+#[path = "support/servers.rs"]
 mod servers;
-#[path = "../support/settings.rs"]
+#[path = "support/settings.rs"]
 mod settings;
 
-#[allow(dead_code, reason = "the test on MySQL uses the rest")]
-mod fixture;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use fixture::{
-    Folder, PATIENCE, Proxy, SERVER, SERVICE, STALENESS, assert_contiguous, comes_from_replica, eventually, kill,
-    listed, lists_from, make_primary, number, operator, own, receive, restart, run, start, total, uses_replica,
-};
 use nakku_cluster::promotion::{Promotion, PromotionError};
 use nakku_cluster::store::{self, Store};
 use nakku_cluster::{AskError, Cluster, Failure, Query};
+use pair::{
+    Folder, PATIENCE, Proxy, SERVER, SERVICE, STALENESS, Writers, assert_contiguous, comes_from_replica, eventually,
+    kill, listed, lists_from, make_primary, number, operator, own, receive, receive_and_see, restart, run, start,
+    total, uses_replica,
+};
 use servers::Pair;
 
 /// Counters that are written to while the replica is promoted.
@@ -48,10 +48,7 @@ async fn a_replica_is_read_waited_for_and_promoted() {
 
 async fn lists_are_read_from_the_replica_and_show_ones_own(cluster: &Cluster) {
     eventually("the replica is used", async || uses_replica(cluster).await).await;
-    for id in 1..=50 {
-        receive(cluster, "c-1", id, PATIENCE).await.expect("committed");
-        assert_eq!(listed(cluster, "c-1", own("c-1")).await, i64::try_from(id).expect("small"));
-    }
+    receive_and_see(cluster, "c-1", 1..=50).await;
     tokio::time::sleep(STALENESS).await;
     comes_from_replica(cluster, "c-1", own("c-1"), 50).await;
     comes_from_replica(cluster, "c-1", Query::new().recent(), 50).await;
@@ -63,10 +60,8 @@ async fn lists_are_read_from_the_replica_and_show_ones_own(cluster: &Cluster) {
 async fn a_replica_that_lags_is_not_read(cluster: &Cluster, pair: &Pair) {
     let mut replica = operator(&pair.replica_operator_url).await;
     run(&mut replica, &["STOP SLAVE SQL_THREAD"]).await;
-    for id in 51..=60 {
-        receive(cluster, "c-1", id, PATIENCE).await.expect("the replica has received it, if not applied");
-        assert_eq!(listed(cluster, "c-1", own("c-1")).await, i64::try_from(id).expect("small"), "one's own is there");
-    }
+    // The replica receives it, if it does not apply it.
+    receive_and_see(cluster, "c-1", 51..=60).await;
     let written = Instant::now();
     while written.elapsed() < STALENESS {
         assert!(listed(cluster, "c-1", Query::new().recent()).await >= 50);
@@ -123,27 +118,8 @@ async fn what_a_primary_recovered_counts_once_the_replica_has_it(cluster: &Clust
 }
 
 async fn nothing_acknowledged_is_lost_in_a_promotion(cluster: &Cluster, pair: &Pair, proxy: &Proxy) {
-    let acknowledged: Arc<[AtomicU64]> = (0..WRITERS).map(|_| AtomicU64::new(0)).collect();
-    let over = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (cluster, acknowledged, over) = (cluster.clone(), Arc::clone(&acknowledged), Arc::clone(&over));
-            tokio::spawn(async move {
-                let key = format!("w-{writer}");
-                for id in 1.. {
-                    while receive(&cluster, &key, id, Duration::from_secs(1)).await.is_err() {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                    acknowledged[writer].store(id, Ordering::SeqCst);
-                    if over.load(Ordering::SeqCst) {
-                        return;
-                    }
-                }
-            })
-        })
-        .collect();
-    let all_have = |count: u64| acknowledged.iter().all(|one| one.load(Ordering::SeqCst) >= count);
-    eventually("every writer writes", async || all_have(20)).await;
+    let writers = Writers::start(cluster, WRITERS);
+    writers.have("every writer writes", 20).await;
 
     let (new, old) = (
         store::open(&pair.replica_operator_url).await.expect("an address"),
@@ -169,7 +145,7 @@ async fn nothing_acknowledged_is_lost_in_a_promotion(cluster: &Cluster, pair: &P
     let lock = ["SET SESSION sql_log_bin = 0", "ALTER USER 'nakku'@'%' ACCOUNT LOCK"];
     run(&mut primary, &lock).await;
     run(&mut primary, &["KILL HARD CONNECTION USER nakku", "SET GLOBAL read_only = ON"]).await;
-    let before: Vec<u64> = acknowledged.iter().map(|one| one.load(Ordering::SeqCst)).collect();
+    let before = writers.acknowledged();
     let refused = promotion.perform().await.expect_err("a replica still");
     assert!(matches!(refused, PromotionError::Receives { .. }), "{refused}");
     make_primary(pair).await;
@@ -179,8 +155,8 @@ async fn nothing_acknowledged_is_lost_in_a_promotion(cluster: &Cluster, pair: &P
     assert!(matches!(refused, PromotionError::NewIsReadOnly(_)), "{refused}");
     run(&mut replica, &["SET GLOBAL read_only = OFF"]).await;
     for (writer, count) in before.iter().enumerate() {
-        let there =
-            format!("SELECT COUNT(*) FROM nakku_sample.counter_state WHERE entity = 'w-{writer}' AND part <> ''");
+        let key = Writers::key(writer);
+        let there = format!("SELECT COUNT(*) FROM nakku_sample.counter_state WHERE entity = '{key}' AND part <> ''");
         assert!(number(&mut replica, &there).await >= i64::try_from(*count).expect("small"), "of writer {writer}");
     }
     let promoted = promotion.perform().await.expect("one primary, which has all");
@@ -188,17 +164,10 @@ async fn nothing_acknowledged_is_lost_in_a_promotion(cluster: &Cluster, pair: &P
     proxy.turn_to(&pair.replica_url);
 
     let highest = before.iter().max().copied().unwrap_or_default();
-    eventually("all writers go on, without a restart", async || all_have(highest + 20)).await;
+    writers.have("all writers go on, without a restart", highest + 20).await;
     let view_version = promoted.view_version.expect("the cluster database is there too");
     eventually("the node has followed the view", async || cluster.status().await.view_version >= view_version).await;
-    over.store(true, Ordering::SeqCst);
-    for writer in writers {
-        writer.await.expect("no panic");
-    }
-    for (writer, count) in acknowledged.iter().enumerate() {
-        let count = i64::try_from(count.load(Ordering::SeqCst)).expect("small");
-        assert_eq!(total(cluster, &format!("w-{writer}")).await, count, "each once");
-    }
+    writers.end().await;
     assert_eq!(total(cluster, "c-1").await, 62);
     assert_contiguous(&pair.replica_operator_url).await;
     // The old primary takes nothing more of a node.

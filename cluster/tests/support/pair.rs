@@ -1,20 +1,24 @@
 //! A pair of servers, a node before it, and a proxy between them that can be turned from one server to the other, as a
 //! load balancer or a name does.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nakku_cluster::membership::Roles;
 use nakku_cluster::metrics::define;
 use nakku_cluster::node::{Node, NodeSettings};
-use nakku_cluster::store::{self, SqlStore, Store};
+use nakku_cluster::store::{self, Store};
 use nakku_cluster::{Ask, AskError, Cluster, Key, Query};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
+use super::gaps;
 use super::sample::{self, Command as Asked, Counter, Total, counter};
 use super::servers::Pair;
 use super::settings;
@@ -112,6 +116,75 @@ pub async fn receive(
     cluster.ask(&counter(key), &command, Ask::within(within)).await.map(|answered| answered.reply)
 }
 
+/// Adds one with each of these ids; who has written sees it in a list at once. Nothing else was added before the first.
+pub async fn receive_and_see(cluster: &Cluster, key: &str, ids: RangeInclusive<u64>) {
+    for id in ids {
+        receive(cluster, key, id, PATIENCE).await.expect("committed");
+        assert_eq!(listed(cluster, key, own(key)).await, i64::try_from(id).expect("small"), "one's own is there");
+    }
+}
+
+/// Tasks that write each to a counter of its own, without a pause, until they are ended.
+pub struct Writers {
+    cluster: Cluster,
+    acknowledged: Arc<[AtomicU64]>,
+    over: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Writers {
+    /// So many.
+    pub fn start(cluster: &Cluster, count: usize) -> Self {
+        let acknowledged: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let over = Arc::new(AtomicBool::new(false));
+        let tasks = (0..count).map(|writer| {
+            let (cluster, acknowledged, over) = (cluster.clone(), Arc::clone(&acknowledged), Arc::clone(&over));
+            tokio::spawn(async move {
+                let key = Self::key(writer);
+                for id in 1.. {
+                    while receive(&cluster, &key, id, Duration::from_secs(1)).await.is_err() {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    acknowledged[writer].store(id, Ordering::SeqCst);
+                    if over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+            })
+        });
+        let tasks = tasks.collect();
+        Self { cluster: cluster.clone(), acknowledged, over, tasks }
+    }
+
+    /// The counter of one of them.
+    pub fn key(writer: usize) -> String {
+        format!("w-{writer}")
+    }
+
+    /// How many were acknowledged of each.
+    pub fn acknowledged(&self) -> Vec<u64> {
+        self.acknowledged.iter().map(|one| one.load(Ordering::SeqCst)).collect()
+    }
+
+    /// Waits until each has so many acknowledged.
+    pub async fn have(&self, what: &str, count: u64) {
+        eventually(what, async || self.acknowledged().iter().all(|one| *one >= count)).await;
+    }
+
+    /// Ends them; each counter then has what was acknowledged, once.
+    pub async fn end(self) {
+        self.over.store(true, Ordering::SeqCst);
+        let acknowledged = Arc::clone(&self.acknowledged);
+        for task in self.tasks {
+            task.await.expect("no panic");
+        }
+        for (writer, count) in acknowledged.iter().enumerate() {
+            let count = i64::try_from(count.load(Ordering::SeqCst)).expect("small");
+            assert_eq!(total(&self.cluster, &Self::key(writer)).await, count, "each once");
+        }
+    }
+}
+
 pub async fn total(cluster: &Cluster, key: &str) -> i64 {
     let answered = cluster.ask(&counter(key), &Asked::Get, Ask::within(PATIENCE)).await;
     let Total(total) = answered.expect("it answers").reply;
@@ -163,25 +236,10 @@ pub async fn uses_replica(cluster: &Cluster) -> bool {
     replica.up
 }
 
-/// Every shard's journal without a gap. Returns how many rows there are.
+/// The node's journals on a server have no gaps. Returns how many rows there are.
 pub async fn assert_contiguous(url: &str) -> usize {
-    let store: Arc<SqlStore> = store::open(url).await.expect("an address");
-    let mut count = 0;
-    for shard in 0..SHARDS {
-        let mut next = 1;
-        loop {
-            let rows = store.journal(SERVICE, shard, next, 1000).await.expect("readable");
-            for row in &rows {
-                assert_eq!(row.seq, next, "shard {shard}: {row:?}");
-                next += 1;
-            }
-            if rows.len() < 1000 {
-                break;
-            }
-        }
-        count += usize::try_from(next - 1).expect("small");
-    }
-    count
+    let store = store::open(url).await.expect("an address");
+    gaps::assert_contiguous(store.as_ref(), SERVICE, SHARDS).await
 }
 
 /// Sends a server of a pair a signal, by the number of its folder.
