@@ -20,6 +20,9 @@ const OUTAGE: Duration = Duration::from_secs(8);
 const LATE: Duration = Duration::from_secs(5);
 /// Service is back within two seconds of the database; five times that on a busy machine.
 const BACK_WITHIN: Duration = Duration::from_secs(2 * 5);
+/// Lines that a node may log of all that: a few for each thing of its that rests on the database, not one for each
+/// attempt.
+const LINES_MAX: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_refused_in_time_while_the_database_is_away_and_served_at_once_when_it_is_back() {
@@ -31,6 +34,9 @@ async fn requests_are_refused_in_time_while_the_database_is_away_and_served_at_o
 
     let begun = Instant::now();
     let (mut refused, mut rounds) = (0, 0u64);
+    let lines = |cluster: &Cluster, name: &str| cluster.log_of(name).lines().count();
+    let names: Vec<String> = cluster.nodes.keys().cloned().collect();
+    let before: Vec<usize> = names.iter().map(|name| lines(&cluster, name)).collect();
     cluster.database.kill();
     while begun.elapsed() < OUTAGE {
         rounds += 1;
@@ -72,6 +78,12 @@ async fn requests_are_refused_in_time_while_the_database_is_away_and_served_at_o
         let placed = order(&client, &apis[number % apis.len()], token, &format!("after-{number}")).await;
         let status = placed.status();
         assert!(status.is_success(), "{}", told(placed).await);
+    }
+    for (name, before) in names.iter().zip(before) {
+        let log = cluster.log_of(name);
+        let since: Vec<&str> = log.lines().skip(before).collect();
+        eprintln!("{name} has logged {} lines", since.len());
+        assert!(since.len() <= LINES_MAX, "{} lines:\n{}", since.len(), since.join("\n"));
     }
 }
 

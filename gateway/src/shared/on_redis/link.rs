@@ -84,7 +84,7 @@ impl Link {
         });
         let first = link.connect().await;
         if let Err(error) = first {
-            tracing::debug!(%error, "redis is away");
+            tracing::warn!(%error, "redis is away; going on without");
             link.open(0, link.prefix.clone());
         }
         link.report();
