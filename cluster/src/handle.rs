@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
 
 use crate::ask::{Answered, Ask};
 use crate::entity::{Entity, EntityState};
 use crate::error::{AskError, Failure};
-use crate::events::{Envelope, Live, Page, Signal};
+use crate::events::{Envelope, Page, Signal, Watch};
 use crate::inspect::{Everywhere, Question, Report, ViewChange};
 use crate::membership::NodeId;
 use crate::query::{Listed, Query};
@@ -64,8 +63,8 @@ pub trait Router: Send + Sync + 'static {
 
     /// False while this node joins or drains.
     fn is_ready(&self) -> bool;
-    /// Everything that happens from now on, see [`Live`].
-    fn live(&self) -> broadcast::Receiver<Live>;
+    /// Everything that happens from now on, see [`Live`](crate::events::Live); of events those of some services, or all.
+    fn live(&self, services: Option<&[&str]>) -> Watch;
     /// Tells all watchers something that is never kept.
     fn signal(&self, signal: Signal);
 }
@@ -232,8 +231,13 @@ impl Cluster {
 
     /// Everything that happens in the cluster from now on, on a node with the role `gateway`. A receiver that
     /// is too slow is told how much it has missed.
-    pub fn live(&self) -> broadcast::Receiver<Live> {
-        self.router.live()
+    pub fn live(&self) -> Watch {
+        self.router.live(None)
+    }
+
+    /// The same, of events only those of some services: what nobody watches is not even sent here.
+    pub fn live_of(&self, services: &[&str]) -> Watch {
+        self.router.live(Some(services))
     }
 
     /// Tells all gateways something that is never kept, such as a rider's position. Best effort; at most 4 KiB.

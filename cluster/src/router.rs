@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ractor::ActorRef;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::ask::Ask;
 use crate::databases::Databases;
 use crate::error::Failure;
-use crate::events::{self, ConsumerType, Envelope, EventSink, Live, Page, SealedEnvelope, Signal, Spread, rebuild};
+use crate::events::{self, ConsumerType, Envelope, EventSink, Page, SealedEnvelope, Signal, Spread, Watch, rebuild};
 use crate::handle::{Outcome, Router};
 use crate::handoff::{OpenShards, Placement};
 use crate::inspect::inspector::Asked;
@@ -163,8 +163,8 @@ impl Router for NodeRouter {
         *self.ready.borrow()
     }
 
-    fn live(&self) -> broadcast::Receiver<Live> {
-        self.spread.watch()
+    fn live(&self, services: Option<&[&str]>) -> Watch {
+        self.spread.watch(services)
     }
 
     fn signal(&self, signal: Signal) {
@@ -265,7 +265,7 @@ impl NodeRouter {
                 call.deadline_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
                 match self.call(&owner, WireCall::Ask(call), command.clone(), traceparent, left).await {
                     Ok(answer) => answer.into_outcome(),
-                    Err(failure) => Outcome::Failed(failure_of(failure, shard)),
+                    Err(failure) => Outcome::Failed(failure.of_shard(shard)),
                 }
             }
         }
@@ -434,6 +434,7 @@ impl Inbound for NodeRouter {
     async fn request(&self, from: &NodeId, request: Request) -> Bytes {
         let answer = match wire::decode_call(&request.header) {
             Err(failure) => WireAnswer::Failed { failure },
+            Ok(WireCall::Watch(watch)) => self.spread.told(from, &watch),
             Ok(WireCall::Ask(call)) => match self.shard_of(&call.kind, &call.key) {
                 Err(failure) => WireAnswer::Failed { failure },
                 Ok(shard) => {
@@ -484,17 +485,4 @@ impl Inbound for NodeRouter {
 
 fn unexpected(answer: &WireAnswer) -> Failure {
     Failure::Invalid { reason: format!("the node answered something else: {answer:?}").chars().take(200).collect() }
-}
-
-fn failure_of(failure: LinkFailure, shard: ShardId) -> Failure {
-    match failure {
-        LinkFailure::OutcomeUnknown | LinkFailure::TimedOut => Failure::TimedOut,
-        LinkFailure::Overloaded { .. } => Failure::Overloaded { queue: "link".into(), retry_after_ms: 200 },
-        LinkFailure::TooLarge { bytes, bytes_max } => {
-            Failure::Invalid { reason: format!("{bytes} bytes do not fit a message of {bytes_max}") }
-        }
-        LinkFailure::NotConnected | LinkFailure::NotSent | LinkFailure::Refused(_) => {
-            Failure::Moved { shard: shard.to_string() }
-        }
-    }
 }

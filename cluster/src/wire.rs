@@ -23,6 +23,7 @@ pub(crate) enum WireCall {
     History(WireHistory),
     Reread(WireReread),
     Inspect(WireInspect),
+    Watch(WireWatch),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,6 +66,15 @@ pub(crate) struct WireReread {
     pub shard: u32,
     pub after: u64,
     pub until: u64,
+}
+
+/// Whose events a gateway wants to hear of as they happen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireWatch {
+    /// Rises with each that the node tells.
+    pub number: u64,
+    /// All when there is nothing.
+    pub services: Option<Vec<String>>,
 }
 
 /// A question about the node itself, as JSON.
@@ -110,6 +120,8 @@ pub(crate) enum WireAnswer {
     Report {
         json: Body,
     },
+    /// It is done, and there is nothing to say.
+    Done,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -146,6 +158,7 @@ impl WireCall {
             Self::History(WireHistory { kind, .. }) => kind,
             Self::Reread(WireReread { service, .. }) => service,
             Self::Inspect(_) => "inspector",
+            Self::Watch(_) => "gateway",
         };
         kind.split('.').next().unwrap_or_default()
     }
@@ -157,7 +170,7 @@ impl WireAnswer {
             Self::Reply { json, entity_version } => Outcome::Reply { json: json.0, entity_version },
             Self::Rejected { json, entity_version } => Outcome::Rejected { json: json.0, entity_version },
             Self::Failed { failure } => Outcome::Failed(failure),
-            Self::Rows { .. } | Self::Events { .. } | Self::Page { .. } | Self::Report { .. } => {
+            Self::Rows { .. } | Self::Events { .. } | Self::Page { .. } | Self::Report { .. } | Self::Done => {
                 Outcome::Failed(Failure::TimedOut)
             }
         }

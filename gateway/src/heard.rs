@@ -8,17 +8,19 @@ use std::sync::{Arc, Weak};
 use nakku_actors::public::PublicData;
 use nakku_actors::{inventory, location, product, user};
 use nakku_cluster::Key;
-use nakku_cluster::events::{Envelope, Live};
-use tokio::sync::broadcast;
+use nakku_cluster::events::{Envelope, Live, Watch};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::auth;
 use crate::edge::Edge;
 use crate::shared::Subject;
 
+/// Whose events make something old; see [`old`].
+const SERVICES: &[&str] = &["product", "inventory", "location", "user"];
+
 /// Listens for as long as the gateway is there.
 pub(crate) fn start(edge: &Arc<Edge>) {
-    tokio::spawn(listen(Arc::downgrade(edge), edge.cluster.live()));
+    tokio::spawn(listen(Arc::downgrade(edge), edge.cluster.live_of(SERVICES)));
 }
 
 /// What an event makes old.
@@ -30,7 +32,7 @@ enum Old {
     Sessions,
 }
 
-async fn listen(edge: Weak<Edge>, mut live: broadcast::Receiver<Live>) {
+async fn listen(edge: Weak<Edge>, mut live: Watch) {
     loop {
         let received = live.recv().await;
         let Some(edge) = edge.upgrade() else { return };
@@ -44,7 +46,7 @@ async fn listen(edge: Weak<Edge>, mut live: broadcast::Receiver<Live>) {
                 }
                 None => {}
             },
-            Ok(Live::Signal(_)) => {}
+            Ok(Live::Signal(_) | Live::Listening) => {}
             Err(RecvError::Lagged(count)) => tracing::debug!(count, "too slow for events; pages stay for their time"),
             Err(RecvError::Closed) => return,
         }

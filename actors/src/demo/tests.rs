@@ -84,8 +84,8 @@ impl Router for Simulated {
         true
     }
 
-    fn live(&self) -> tokio::sync::broadcast::Receiver<nakku_cluster::events::Live> {
-        tokio::sync::broadcast::channel(1).1
+    fn live(&self, _: Option<&[&str]>) -> nakku_cluster::events::Watch {
+        nakku_cluster::events::Watch::of(tokio::sync::broadcast::channel(1).1)
     }
 
     fn signal(&self, _: nakku_cluster::events::Signal) {}

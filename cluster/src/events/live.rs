@@ -4,14 +4,16 @@
 //! that owns the shard, and of signals that are never kept. What is missed is missed: a watcher that must
 //! lack nothing reads an entity's history from the journal first, and again whenever it was too slow.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::publisher::of_row;
+use super::wishes::{self, Wish, Wishes};
 use super::{Envelope, SealedEnvelope};
 use crate::databases::Databases;
 use crate::link::{Links, Recipients};
@@ -19,6 +21,7 @@ use crate::membership::{Membership, NodeId, View};
 use crate::reference::ShardId;
 use crate::runtime::Runtime;
 use crate::store::JournalRow;
+use crate::wire::{WireAnswer, WireWatch};
 
 /// The role of the nodes that watch.
 pub const WATCHER: &str = "gateway";
@@ -43,6 +46,31 @@ pub enum Live {
     Event(Arc<Envelope>),
     /// Something that is never kept, such as a rider's position.
     Signal(Arc<Signal>),
+    /// From now on every node tells what somebody here has begun to watch. What was committed before may have been
+    /// missed.
+    Listening,
+}
+
+/// What happens from now on. See [`Live`].
+#[derive(Debug)]
+pub struct Watch {
+    live: broadcast::Receiver<Live>,
+    _wish: Option<Wish>,
+}
+
+impl Watch {
+    /// Of what a test sends.
+    pub fn of(live: broadcast::Receiver<Live>) -> Self {
+        Self { live, _wish: None }
+    }
+
+    /// The next that happens. There may be more than was asked for, when others here watch something else.
+    ///
+    /// # Errors
+    /// When this watcher was too slow, by how much; when the node is gone.
+    pub async fn recv(&mut self) -> Result<Live, RecvError> {
+        self.live.recv().await
+    }
 }
 
 /// See [`Live::Signal`].
@@ -64,81 +92,110 @@ enum Message {
 pub(crate) struct Spread {
     here: broadcast::Sender<Live>,
     committed: mpsc::Sender<Vec<(&'static str, JournalRow)>>,
+    wishes: Arc<Wishes>,
     links: OnceLock<Arc<Links>>,
-    /// The other nodes that watch, as of the newest view, and whether there are any: asked with every commit.
-    others: RwLock<Arc<[NodeId]>>,
-    any_others: AtomicBool,
 }
 
+/// Rows that wait to be spread, until [`Spread::start`].
+pub(crate) struct Unspread(mpsc::Receiver<Vec<(&'static str, JournalRow)>>);
+
 impl Spread {
-    /// Starts the task that makes events of rows.
-    pub(crate) fn start(runtime: Arc<Runtime>, databases: Arc<Databases>) -> Arc<Self> {
+    /// Of a program with these services. The journals tell it what they commit.
+    pub(crate) fn new(services: Vec<&'static str>) -> (Arc<Self>, Unspread) {
         let (committed, rows) = mpsc::channel(BATCHES_MAX);
-        let spread = Arc::new(Self {
-            here: broadcast::channel(BUFFERED_MAX).0,
-            committed,
-            links: OnceLock::new(),
-            others: RwLock::default(),
-            any_others: AtomicBool::new(false),
-        });
-        // It ends with the last sender, which the journal's lanes hold.
-        tokio::spawn(spread_rows(rows, Arc::downgrade(&spread), runtime, databases));
-        spread
+        let (here, _) = broadcast::channel(BUFFERED_MAX);
+        let spread = Self { here, committed, wishes: Wishes::new(services), links: OnceLock::new() };
+        (Arc::new(spread), Unspread(rows))
     }
 
-    /// Takes rows that have just been committed. While nobody watches, and when too many wait, they are neither
+    /// Starts the task that makes events of rows. It ends with the last sender, which the journal's lanes hold.
+    pub(crate) fn start(self: &Arc<Self>, rows: Unspread, runtime: Arc<Runtime>, databases: Arc<Databases>) {
+        tokio::spawn(spread_rows(rows.0, Arc::downgrade(self), runtime, databases));
+    }
+
+    /// Takes rows that have just been committed. What nobody watches, and what comes when too many wait, is neither
     /// copied nor looked at.
     pub(crate) fn committed(&self, rows: &[(&'static str, JournalRow)]) {
-        if !self.any_others.load(Ordering::Acquire) && self.here.receiver_count() == 0 {
+        if self.wishes.is_none() {
             return;
         }
+        let wanted = rows.chunk_by(|(one, _), (other, _)| one == other).filter(|same| self.wishes.any(same[0].0));
+        let mut wanted = wanted.peekable();
         // Full means that watchers miss something; they see a gap in the entity's rows.
-        if let Ok(place) = self.committed.try_reserve() {
-            place.send(rows.to_vec());
+        if wanted.peek().is_some()
+            && let Ok(place) = self.committed.try_reserve()
+        {
+            place.send(wanted.flatten().cloned().collect());
         }
     }
 
     /// Called once, when the links stand: from then on other nodes are told as well.
-    pub(crate) fn connect(self: &Arc<Self>, links: Arc<Links>, membership: Arc<Membership>) {
+    pub(crate) fn connect(self: &Arc<Self>, links: Arc<Links>, membership: &Membership) {
         if self.links.set(links).is_err() {
             tracing::error!("the links were set twice");
             return;
         }
         let mut views = membership.view();
         let own = membership.node().clone();
-        self.follow(&views.borrow_and_update(), &own);
+        self.wishes.follow(&watchers(&views.borrow_and_update(), &own));
+        tokio::spawn(wishes::tell(Arc::downgrade(self), Arc::clone(&self.wishes), views.clone(), own.clone()));
         tokio::spawn(follow_views(views, own, Arc::downgrade(self)));
     }
 
-    fn follow(&self, view: &View, own: &NodeId) {
-        let others = watchers(view, own);
-        self.any_others.store(!others.is_empty(), Ordering::Release);
-        *self.others.write().unwrap_or_else(PoisonError::into_inner) = others;
+    /// From now on everything that reaches this node; of events those of some services, or all.
+    pub(crate) fn watch(&self, services: Option<&[&str]>) -> Watch {
+        let live = self.here.subscribe();
+        Watch { live, _wish: Some(self.wishes.add(services)) }
     }
 
-    /// From now on everything that reaches this node.
-    pub(crate) fn watch(&self) -> broadcast::Receiver<Live> {
-        self.here.subscribe()
+    /// Another gateway tells what is watched there.
+    pub(crate) fn told(&self, from: &NodeId, watch: &WireWatch) -> WireAnswer {
+        self.wishes.told(from, watch);
+        WireAnswer::Done
+    }
+
+    pub(super) fn links(&self) -> Option<&Arc<Links>> {
+        self.links.get()
+    }
+
+    /// Every node knows what is watched here.
+    pub(super) fn listening(&self) {
+        // Whoever watched may have gone.
+        let _ = self.here.send(Live::Listening);
     }
 
     fn events(&self, events: &[Envelope]) {
         self.here_events(events.iter().cloned());
-        let nodes = self.watching_nodes();
-        if nodes.is_empty() {
-            return;
+        let of_services: Vec<&[Envelope]> = events.chunk_by(|one, other| one.service == other.service).collect();
+        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        for (place, same) in of_services.iter().enumerate() {
+            for node in self.wishes.others(&same[0].service) {
+                by_node.entry(node).or_default().push(place);
+            }
         }
+        // Those that want the same are told the same.
+        let mut by_places: BTreeMap<Vec<usize>, Vec<NodeId>> = BTreeMap::new();
+        for (node, places) in by_node {
+            by_places.entry(places).or_default().push(node);
+        }
+        for (places, nodes) in by_places {
+            self.send_events(&nodes, places.into_iter().flat_map(|place| of_services[place]));
+        }
+    }
+
+    fn send_events<'a>(&self, nodes: &[NodeId], events: impl Iterator<Item = &'a Envelope>) {
         let mut batch = Vec::new();
         let mut bytes = 0;
         for event in events {
             bytes += 512 + event.data.as_object().map_or(0, |data| data.len() * 64);
             batch.push(event.clone());
             if bytes >= MESSAGE_BYTES {
-                self.send(&nodes, &Message::Events(std::mem::take(&mut batch)));
+                self.send(nodes, &Message::Events(std::mem::take(&mut batch)));
                 bytes = 0;
             }
         }
         if !batch.is_empty() {
-            self.send(&nodes, &Message::Events(batch));
+            self.send(nodes, &Message::Events(batch));
         }
     }
 
@@ -147,7 +204,7 @@ impl Spread {
             tracing::warn!(topic = signal.topic, "a signal is too large and is dropped");
             return;
         }
-        let nodes = self.watching_nodes();
+        let nodes = self.wishes.all_others();
         if !nodes.is_empty() {
             self.send(&nodes, &Message::Signal(signal.clone()));
         }
@@ -176,10 +233,6 @@ impl Spread {
         }
     }
 
-    fn watching_nodes(&self) -> Arc<[NodeId]> {
-        Arc::clone(&self.others.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     fn send(&self, nodes: &[NodeId], message: &Message) {
         let Some(links) = self.links.get() else { return };
         let mut notice = BytesMut::new().writer();
@@ -196,7 +249,7 @@ impl Spread {
 }
 
 /// The other nodes that watch.
-fn watchers(view: &View, own: &NodeId) -> Arc<[NodeId]> {
+fn watchers(view: &View, own: &NodeId) -> Vec<NodeId> {
     let watching = view.live().filter(|member| member.roles.contains(WATCHER) && member.node != *own);
     watching.map(|member| member.node.clone()).collect()
 }
@@ -206,7 +259,7 @@ async fn follow_views(mut views: watch::Receiver<Arc<View>>, own: NodeId, spread
     while views.changed().await.is_ok() {
         let Some(spread) = spread.upgrade() else { return };
         let view = Arc::clone(&views.borrow_and_update());
-        spread.follow(&view, &own);
+        spread.wishes.follow(&watchers(&view, &own));
     }
 }
 
@@ -242,7 +295,7 @@ mod tests {
         assert!(watchers(&view, &own).is_empty(), "its own watchers need no link");
         let view = view.join(&member(&gateway, WATCHER), 0).expect("joined");
         let view = view.join(&member(&worker, "order"), 0).expect("joined");
-        assert_eq!(*watchers(&view, &own), *std::slice::from_ref(&gateway));
+        assert_eq!(watchers(&view, &own), [gateway.clone()]);
         let view = view.down(&gateway, 1).expect("joining");
         assert!(watchers(&view, &own).is_empty());
     }

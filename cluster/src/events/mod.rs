@@ -9,7 +9,7 @@
 //! - `publisher`: takes them to a sink, in order, and remembers how far
 //! - `sink`: where they go; `local`: straight to the consumers of this cluster; `kafka`: to a
 //!   broker, and from there
-//! - `live`: what happens, as it happens, for those who watch
+//! - `live`: what happens, as it happens, for those who watch; `wishes`: whose events somebody wants to watch
 //! - `feed`: hands events to an intake, with patience and dead letters
 //! - `dead_letters`: what could not be processed, as an operator sees it
 //! - `intake`: the entity that consumes one source shard, once for all services that consume; `judge`: what an
@@ -28,12 +28,13 @@ mod outbox;
 mod publisher;
 pub mod rebuild;
 mod sink;
+mod wishes;
 mod written;
 
 pub use envelope::{Envelope, PublicEvent, SealedEnvelope};
 pub use feed::FeedError;
 pub use intake::{Consumer, ConsumerType, DeadLetter, Intake};
-pub use live::{BUFFERED_MAX as LIVE_BUFFERED_MAX, Live, Signal};
+pub use live::{BUFFERED_MAX as LIVE_BUFFERED_MAX, Live, Signal, Watch};
 pub use sink::{EventSink, SinkError};
 pub use written::Written;
 

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Failure;
+use crate::reference::ShardId;
+
 /// Why the links of this node could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -79,6 +82,18 @@ impl LinkFailure {
     /// Whether the request has certainly not been executed and never will be.
     pub fn is_not_executed(&self) -> bool {
         !matches!(self, Self::OutcomeUnknown | Self::TimedOut)
+    }
+
+    /// What it means to whoever asked an entity of a shard.
+    pub(crate) fn of_shard(self, shard: ShardId) -> Failure {
+        match self {
+            Self::OutcomeUnknown | Self::TimedOut => Failure::TimedOut,
+            Self::Overloaded { .. } => Failure::Overloaded { queue: "link".into(), retry_after_ms: 200 },
+            Self::TooLarge { bytes, bytes_max } => {
+                Failure::Invalid { reason: format!("{bytes} bytes do not fit a message of {bytes_max}") }
+            }
+            Self::NotConnected | Self::NotSent | Self::Refused(_) => Failure::Moved { shard: shard.to_string() },
+        }
     }
 
     /// One word for metrics.

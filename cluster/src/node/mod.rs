@@ -157,8 +157,9 @@ impl Node {
         let membership = Arc::new(membership);
         let node = membership.node().clone();
         let outboxes = Arc::new(Outboxes::new(own.iter().map(|service| service.name)));
-        let spread_later = Arc::new(OnceLock::<Arc<Spread>>::new());
-        let on_commit = on_commit(Arc::clone(&outboxes), Arc::clone(&spread_later));
+        let names: Vec<&'static str> = services.iter().map(|service| service.name).collect();
+        let (spread, unspread) = Spread::new(names.clone());
+        let on_commit = on_commit(Arc::clone(&outboxes), Arc::clone(&spread));
         let databases = databases(&settings, &own, &stores, &node, Arc::clone(&incarnations), &on_commit)?;
         let replicas = replicas(&settings, &own, &stores).await?;
         let databases = Arc::new(databases.with_replicas(replicas));
@@ -169,9 +170,7 @@ impl Node {
         let journals = Journals::new();
         let providers = providers.into_iter().chain([Arc::clone(&journals) as Arc<dyn Provider>]);
         let runtime = Arc::new(Runtime::new(settings.runtime.clone(), types, providers, outboxes, lease_valid));
-        let spread = Spread::start(Arc::clone(&runtime), Arc::clone(&databases));
-        let spread = Arc::clone(spread_later.get_or_init(|| spread));
-        let names: Vec<&'static str> = services.iter().map(|service| service.name).collect();
+        spread.start(unspread, Arc::clone(&runtime), Arc::clone(&databases));
         let open = Arc::new(OpenShards::default());
         let placement = watch::Sender::new(Arc::new(Placement::default()));
         let ready = watch::Sender::new(false);
@@ -207,7 +206,7 @@ impl Node {
         if router.links.set(Arc::clone(&links)).is_err() {
             return Err(NodeError::Setting("the links were started twice".into()));
         }
-        spread.connect(Arc::clone(&links), Arc::clone(&membership));
+        spread.connect(Arc::clone(&links), &membership);
         let (taken, to_remind) = mpsc::unbounded_channel();
         let (progress, handoff) = Handoff::start(
             node,
@@ -415,12 +414,10 @@ async fn replicas(
     Ok(replicas)
 }
 
-/// What has been committed goes to the outboxes, and to whoever watches once the node stands.
-fn on_commit(outboxes: Arc<Outboxes>, spread: Arc<OnceLock<Arc<Spread>>>) -> OnCommit {
+/// What has been committed goes to the outboxes, and to whoever watches.
+fn on_commit(outboxes: Arc<Outboxes>, spread: Arc<Spread>) -> OnCommit {
     Arc::new(move |rows| {
-        if let Some(spread) = spread.get() {
-            spread.committed(&rows);
-        }
+        spread.committed(&rows);
         outboxes.committed(rows);
     })
 }

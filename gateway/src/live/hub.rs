@@ -6,14 +6,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nakku_cluster::events::{Envelope, Live, Signal};
+use nakku_cluster::events::{Envelope, Live, Signal, Watch};
 use nakku_cluster::{Cluster, Key};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 /// What may wait for one subscriber; beyond it, it is told that it missed something.
 const INBOX_MAX: usize = 64;
+
+/// Whose events concern subscribers.
+const SERVICES: &[&str] = &["order", "payment", "delivery"];
 
 /// See the module.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl Hub {
         let mut topics = self.lock();
         if topics.reader.is_none() {
             // From here on nothing is passed over.
-            let live = self.cluster.live();
+            let live = self.cluster.live_of(SERVICES);
             topics.reader = Some(tokio::spawn(read(Arc::downgrade(self), live)).abort_handle());
         }
         topics.by_name.entry(topic).or_default().push(subscriber);
@@ -117,7 +120,7 @@ impl Hub {
     }
 
     fn event(&self, event: &Arc<Envelope>) {
-        if !matches!(event.service.as_str(), "order" | "payment" | "delivery") {
+        if !SERVICES.contains(&event.service.as_str()) {
             return;
         }
         let named = |field: &str| event.data.get(field).and_then(|value| value.as_str());
@@ -191,13 +194,15 @@ impl Drop for Inbox {
     }
 }
 
-async fn read(hub: Weak<Hub>, mut live: broadcast::Receiver<Live>) {
+async fn read(hub: Weak<Hub>, mut live: Watch) {
     loop {
         let received = live.recv().await;
         let Some(hub) = hub.upgrade() else { return };
         match received {
             Ok(Live::Event(event)) => hub.event(&event),
             Ok(Live::Signal(signal)) => hub.lock().tell(&signal.topic, &Notice::Signal(signal.clone())),
+            // Nodes that did not know that somebody watches may have passed something over.
+            Ok(Live::Listening) => hub.missed(),
             Err(RecvError::Lagged(count)) => {
                 tracing::debug!(count, "the hub of live updates was too slow");
                 hub.missed();

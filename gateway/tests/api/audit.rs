@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use nakku_cluster::events::{Envelope, Live, Signal};
+use nakku_cluster::events::{Envelope, Signal, Watch};
 use nakku_cluster::handle::{Outcome, Router};
 use nakku_cluster::status::ClusterStatus;
 use nakku_cluster::store::{ListedRow, StateTable};
@@ -187,8 +187,8 @@ impl Router for Nowhere {
         false
     }
 
-    fn live(&self) -> broadcast::Receiver<Live> {
-        broadcast::channel(1).1
+    fn live(&self, _: Option<&[&str]>) -> Watch {
+        Watch::of(broadcast::channel(1).1)
     }
 
     fn signal(&self, _: Signal) {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nakku_actors::notification::{self, Inbox};
 use nakku_actors::public::PublicData;
 use nakku_actors::user;
-use nakku_cluster::events::{Envelope, Live};
+use nakku_cluster::events::{Envelope, Live, Watch};
 use nakku_cluster::{Ask, AskError, Key, Ref};
 use nakku_gateway::{AdminSettings, Secret};
 use reqwest::Method;
@@ -189,7 +189,7 @@ fn an_operator_erases_and_every_gateway_hears_of_it() {
     });
 }
 
-async fn heard(live: &mut tokio::sync::broadcast::Receiver<Live>, user: &Key) -> Envelope {
+async fn heard(live: &mut Watch, user: &Key) -> Envelope {
     let hear = async {
         loop {
             let Live::Event(event) = live.recv().await.expect("events come") else { continue };
