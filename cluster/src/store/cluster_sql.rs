@@ -19,18 +19,18 @@ impl SqlStore {
 
     async fn write_topology(&self, topology: &[u8]) -> Result<Vec<u8>, Fault> {
         let read = self.text("SELECT content FROM {prefix}topology WHERE id = 1")?;
-        if let Some(row) = self.server.read(&read, &[]).await?.first() {
+        if let Some(row) = self.server.read_agreement(&read, &[]).await?.first() {
             return row.bytes(0);
         }
         let insert = self.text("INSERT INTO {prefix}topology (id, content) VALUES (1, ?)")?;
-        let mut transaction = self.server.transaction().await?;
+        let mut transaction = self.server.agreement().await?;
         match transaction.execute(&insert, &[Value::Bytes(topology)]).await {
             Ok(_) => transaction.commit().await?,
             // Another node founds at the same time.
             Err(Fault::Duplicate(_)) => drop(transaction),
             Err(other) => return Err(other),
         }
-        match self.server.read(&read, &[]).await?.first() {
+        match self.server.read_agreement(&read, &[]).await?.first() {
             Some(row) => row.bytes(0),
             None => Err(Fault::Unavailable("the topology is still being written".to_owned())),
         }
@@ -45,7 +45,7 @@ impl SqlStore {
             "INSERT INTO {{prefix}}generation (node, generation) VALUES (?, 1) {clash} generation = generation + 1"
         ))?;
         let read = self.text("SELECT generation FROM {prefix}generation WHERE node = ?")?;
-        let mut transaction = self.server.transaction().await?;
+        let mut transaction = self.server.agreement().await?;
         transaction.execute(&raise, &[Value::text(node)]).await?;
         let rows = transaction.fetch(&read, &[Value::text(node)]).await?;
         let row = rows.first().ok_or_else(|| Fault::Refused("the generation just written is not there".to_owned()))?;
@@ -61,7 +61,7 @@ impl SqlStore {
              UNION ALL SELECT 1, node, generation, acknowledged_version, beat, X'' FROM {prefix}lease",
         )?;
         let mut found = ClusterRows::default();
-        for row in self.server.read(&read, &[]).await? {
+        for row in self.server.read_agreement(&read, &[]).await? {
             if row.integer(0)? == 0 {
                 found.view_version = row.unsigned(2)?;
                 found.view = row.bytes(5)?;
@@ -79,7 +79,7 @@ impl SqlStore {
     }
 
     async fn write_view(&self, expected: u64, view: &[u8]) -> Result<bool, Fault> {
-        let mut transaction = self.server.transaction().await?;
+        let mut transaction = self.server.agreement().await?;
         let swapped = if expected == 0 {
             let insert = self.text("INSERT INTO {prefix}view (id, version, content) VALUES (1, 1, ?)")?;
             match transaction.execute(&insert, &[Value::Bytes(view)]).await {
@@ -103,7 +103,7 @@ impl SqlStore {
         };
         let read =
             self.text(&format!("SELECT generation, acknowledged_version FROM {{prefix}}lease WHERE node = ?{lock}"))?;
-        let mut transaction = self.server.transaction().await?;
+        let mut transaction = self.server.agreement().await?;
         let rows = transaction.fetch(&read, &[Value::text(node)]).await?;
         let Some(row) = rows.first() else {
             let insert = self
@@ -135,7 +135,7 @@ impl SqlStore {
 
     async fn delete_lease(&self, node: &str, generation: u64) -> Result<(), Fault> {
         let delete = self.text("DELETE FROM {prefix}lease WHERE node = ? AND generation <= ?")?;
-        let mut transaction = self.server.transaction().await?;
+        let mut transaction = self.server.agreement().await?;
         transaction.execute(&delete, &[Value::text(node), Value::unsigned(generation)]).await?;
         transaction.commit().await
     }
@@ -153,7 +153,7 @@ impl SqlStore {
     async fn raise_known_incarnation(&self, service: &str, server: &str, incarnation: u64) -> Result<u64, Fault> {
         let read = self.text("SELECT incarnation FROM {prefix}incarnation WHERE service = ? AND server = ?")?;
         let of = [Value::text(service), Value::text(server)];
-        let rows = self.server.read(&read, &of).await?;
+        let rows = self.server.read_agreement(&read, &of).await?;
         let known = rows.first().map(|row| row.unsigned(0)).transpose()?.unwrap_or(0);
         if known >= incarnation {
             return Ok(known);
@@ -168,7 +168,7 @@ impl SqlStore {
              {clash} incarnation = {}(incarnation, ?)",
             dialect.highest()
         ))?;
-        let mut transaction = self.server.transaction().await?;
+        let mut transaction = self.server.agreement().await?;
         let incarnation = Value::unsigned(incarnation);
         transaction.execute(&remember, &[of[0], of[1], incarnation, incarnation]).await?;
         let rows = transaction.fetch(&read, &of).await?;

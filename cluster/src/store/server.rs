@@ -15,6 +15,10 @@ use super::{StoreError, mysql, sqlite};
 /// Sessions for reads and housekeeping, beside those of the writers.
 pub const POOL_SESSIONS_MAX: usize = 8;
 
+/// More of them for what the cluster agrees on: leases and views must not wait behind reads of services, least of all
+/// when shards have just moved and their entities are loaded.
+pub const AGREEMENT_SESSIONS_MAX: usize = 2;
+
 /// Whoever has waited so long for a session of the pool, or for a turn to write, is refused.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -32,6 +36,7 @@ pub(super) struct Server {
     /// In SQLite one writes at a time.
     turns: Option<Turns>,
     permits: Semaphore,
+    agreement_permits: Semaphore,
     idle: Mutex<Idle>,
 }
 
@@ -55,6 +60,7 @@ impl Server {
             address,
             turns,
             permits: Semaphore::new(POOL_SESSIONS_MAX),
+            agreement_permits: Semaphore::new(AGREEMENT_SESSIONS_MAX),
             idle: Mutex::default(),
         }
     }
@@ -97,7 +103,17 @@ impl Server {
 
     /// Runs one query on a session of the pool.
     pub(super) async fn read(&self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
-        let _permit = self.permit().await?;
+        let _permit = permit(&self.permits).await?;
+        self.read_permitted(sql, values).await
+    }
+
+    /// The same of what the cluster agrees on.
+    pub(super) async fn read_agreement(&self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
+        let _permit = permit(&self.agreement_permits).await?;
+        self.read_permitted(sql, values).await
+    }
+
+    async fn read_permitted(&self, sql: &Arc<str>, values: &[Value<'_>]) -> Result<Vec<Row>, Fault> {
         let (generation, used) = self.take_idle();
         if let Some(mut session) = used {
             match session.fetch(sql, values).await {
@@ -122,7 +138,15 @@ impl Server {
 
     /// Begins a transaction of housekeeping on a session of the pool.
     pub(super) async fn transaction(&self) -> Result<Transaction<'_>, Fault> {
-        let permit = self.permit().await?;
+        self.transaction_permitted(permit(&self.permits).await?).await
+    }
+
+    /// The same of what the cluster agrees on.
+    pub(super) async fn agreement(&self) -> Result<Transaction<'_>, Fault> {
+        self.transaction_permitted(permit(&self.agreement_permits).await?).await
+    }
+
+    async fn transaction_permitted<'a>(&'a self, permit: SemaphorePermit<'a>) -> Result<Transaction<'a>, Fault> {
         let turn = self.turn().await?;
         let (generation, used) = self.take_idle();
         let (session, _) = self.begin(used).await?;
@@ -149,13 +173,6 @@ impl Server {
         }
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Fault::Unavailable(format!("all {POOL_SESSIONS_MAX} sessions are busy"))),
-        }
-    }
-
     fn take_idle(&self) -> (u64, Option<Session>) {
         let mut idle = self.idle();
         (idle.generation, idle.sessions.pop())
@@ -170,6 +187,13 @@ impl Server {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn permit(permits: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, permits.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(Fault::Unavailable("all sessions of the pool are busy".to_owned())),
     }
 }
 

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nakku_cluster::Key;
-use nakku_cluster::store::mysql::SESSION_IDLE_SECONDS;
+use nakku_cluster::store::mysql::{LOCK_WAIT_SECONDS, SESSION_IDLE_SECONDS};
+use nakku_cluster::store::server::POOL_SESSIONS_MAX;
 use nakku_cluster::store::session::ANSWER_TIMEOUT;
-use nakku_cluster::store::{Batch, CommitError, JournalRow, SqlStore, Store, StoreError, StoreWriter, open};
-use sqlx::{ConnectOptions, Executor};
+use nakku_cluster::store::{
+    Batch, ClusterStore, CommitError, JournalRow, SqlStore, Store, StoreError, StoreWriter, open,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use crate::fixture::{Fixture, ServerKind};
 use crate::proxy::{Fault, Proxy};
@@ -19,12 +22,12 @@ crate::on_servers!(Mariadb, mariadb:
     cut_in_mid_batch, cut_before_commit, cut_after_commit, late_commit_lands_before_the_claim,
     late_commit_after_the_claim_never_lands, answer_that_never_comes, frozen_owner_gives_way, deadlock_is_repeated,
     lock_wait_is_repeated, rows_of_others_do_not_block_deletes, session_cut_while_idle, session_closed_by_idle_time, connection_refused,
-    reads_survive_a_cut, wrong_password_is_refused);
+    reads_survive_a_cut, wrong_password_is_refused, agreements_do_not_wait_for_reads);
 crate::on_servers!(Mysql, mysql:
     cut_in_mid_batch, cut_before_commit, cut_after_commit, late_commit_lands_before_the_claim,
     late_commit_after_the_claim_never_lands, answer_that_never_comes, frozen_owner_gives_way, deadlock_is_repeated,
     lock_wait_is_repeated, rows_of_others_do_not_block_deletes, session_cut_while_idle, session_closed_by_idle_time, connection_refused,
-    reads_survive_a_cut, wrong_password_is_refused);
+    reads_survive_a_cut, wrong_password_is_refused, agreements_do_not_wait_for_reads);
 
 /// What a claim found.
 #[derive(Debug, PartialEq, Eq)]
@@ -255,6 +258,32 @@ async fn lock_wait_is_repeated(kind: ServerKind) {
             Err(CommitError::Repeat(_)) => {}
             Err(error) => panic!("{error}"),
         }
+    }
+}
+
+/// Leases and views are written and read while everything else waits for a session of the pool.
+async fn agreements_do_not_wait_for_reads(kind: ServerKind) {
+    const READERS: u32 = 5 * POOL_SESSIONS_MAX as u32;
+    let fixture = Fixture::new(kind).await;
+    fixture.store.migrate_cluster().await.unwrap();
+    let mut opponent = opponent(&fixture).await;
+    let lock = format!("LOCK TABLES nakku_{}.stock_state WRITE", fixture.service);
+    opponent.execute(AssertSqlSafe(lock)).await.unwrap();
+    // Each waits for the table as long as a session does, so the last ones wait in vain for a session.
+    let readers: Vec<_> = (0..READERS)
+        .map(|shard| {
+            let (store, table) = (fixture.store.clone(), fixture.table());
+            tokio::spawn(async move { store.load(&table, shard, &Key::new("s-1").unwrap()).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    fixture.store.next_generation(fixture.service).await.expect("written");
+    fixture.store.read_cluster().await.expect("read");
+    assert!(began.elapsed() < Duration::from_secs(u64::from(LOCK_WAIT_SECONDS)), "{:?}", began.elapsed());
+    for reader in readers {
+        let outcome = reader.await.unwrap();
+        assert!(matches!(outcome, Err(StoreError::Unavailable { .. })), "{outcome:?}");
     }
 }
 
