@@ -17,7 +17,7 @@ use crate::databases::Databases;
 use crate::error::Failure;
 use crate::events::{self, ConsumerType, Envelope, EventSink, Page, SealedEnvelope, Signal, Spread, Watch, rebuild};
 use crate::handle::{Outcome, Router};
-use crate::handoff::{OpenShards, Placement};
+use crate::handoff::{ACKNOWLEDGED, OpenShards, Placement};
 use crate::inspect::inspector::Asked;
 use crate::inspect::{self, Everywhere, Question, Report, ViewChange};
 use crate::journal::ReplyTo;
@@ -477,8 +477,10 @@ impl Inbound for NodeRouter {
             return;
         }
         // Otherwise it says that the view has changed.
-        if let Some(membership) = self.membership.get() {
-            membership.poke();
+        match self.membership.get() {
+            Some(membership) if notice == ACKNOWLEDGED => membership.poke_if_waiting(),
+            Some(membership) => membership.poke(),
+            None => {}
         }
     }
 }

@@ -12,11 +12,12 @@
 mod claims;
 mod open;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::future::join_all;
 use ractor::{Actor, ActorRef};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -26,6 +27,7 @@ use crate::databases::{Databases, Server};
 use crate::inspect::cause;
 use crate::inspect::report::MoveReport;
 use crate::journal::{ClaimError, Claimed, ShardNews, ShardOwner};
+use crate::link::{Links, Recipients};
 use crate::membership::{Membership, NodeId, View};
 use crate::metrics;
 use crate::placement;
@@ -38,6 +40,9 @@ use crate::topology::Topology;
 use claims::{Answer, Claims, Wish};
 
 pub(crate) use open::OpenShards;
+
+/// By which a node tells those that get shards that it has acknowledged a view.
+pub(crate) const ACKNOWLEDGED: &[u8] = b"acknowledged";
 
 /// How often what could not be done is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -96,6 +101,13 @@ pub(crate) struct Handoff {
     taken: mpsc::UnboundedSender<ShardId>,
     /// How many shards serve, and how many should.
     progress: watch::Sender<Progress>,
+    links: Arc<Links>,
+    /// The newest view that was acknowledged.
+    acknowledged: u64,
+    /// The other nodes that get shards by the view.
+    gaining: BTreeSet<NodeId>,
+    /// By which view this node got each shard that it has had since.
+    gained: HashMap<ShardId, u64>,
 }
 
 /// How far a node is with what the newest view gives to it.
@@ -118,6 +130,7 @@ impl Handoff {
         open: Arc<OpenShards>,
         placement: watch::Sender<Arc<Placement>>,
         taken: mpsc::UnboundedSender<ShardId>,
+        links: Arc<Links>,
     ) -> Result<(watch::Receiver<Progress>, JoinHandle<()>), ractor::SpawnErr> {
         let failed = mpsc::unbounded_channel();
         let mut regions = HashMap::new();
@@ -145,6 +158,10 @@ impl Handoff {
             causes: HashMap::new(),
             taken,
             progress,
+            links,
+            acknowledged: 0,
+            gaining: BTreeSet::new(),
+            gained: HashMap::new(),
         };
         Ok((seen, tokio::spawn(handoff.run())))
     }
@@ -191,17 +208,18 @@ impl Handoff {
         let open = self.open.all();
         let losing = open.iter().filter(|(shard, _)| !wanted.contains(shard)).map(|(shard, _)| *shard).collect();
         self.release(losing).await;
-        self.membership.acknowledge(view.version).await;
+        self.acknowledge(view.version);
         for shard in &wanted {
             if self.open.get(*shard).is_none() {
                 self.open(*shard).await;
             }
         }
-        if acknowledged_version >= view.version {
-            let waiting = wanted.iter().filter(|shard| !self.serving.contains_key(shard));
-            let wishes: Vec<Wish> = waiting.filter_map(|shard| self.wish(*shard)).collect();
-            self.claims.begin(wishes, view.version);
-        }
+        // A view that gave the shard to this node is what counts; one that came later, and left the shard here, took
+        // nothing away that anybody else could serve.
+        let is_free = |shard: &&ShardId| self.gained.get(shard).is_some_and(|gained| acknowledged_version >= *gained);
+        let waiting = wanted.iter().filter(|shard| !self.serving.contains_key(shard)).filter(is_free);
+        let wishes: Vec<Wish> = waiting.filter_map(|shard| self.wish(*shard)).collect();
+        self.claims.begin(wishes, view.version);
         self.claims.tell();
         self.tell_halted(&placement);
         self.progress.send_if_modified(|progress| {
@@ -210,11 +228,36 @@ impl Handoff {
         });
     }
 
+    /// Says that nothing is served here any more that the view takes away. Whoever gets shards by it hears of that at
+    /// once; by itself it would look only when it renews its lease.
+    fn acknowledge(&mut self, version: u64) {
+        if std::mem::replace(&mut self.acknowledged, version) == version {
+            return;
+        }
+        let (membership, links) = (Arc::clone(&self.membership), Arc::clone(&self.links));
+        let waiting = std::mem::take(&mut self.gaining);
+        tokio::spawn(async move {
+            membership.acknowledge(version).await;
+            for node in &waiting {
+                links.notice(Recipients::One(node), Bytes::from_static(ACKNOWLEDGED));
+            }
+        });
+    }
+
     /// Notes why shards come and go with this view.
     fn explain(&mut self, view: &View, placement: &Placement) {
         let earlier = self.placement.borrow().clone();
         for (shard, to) in placement.all() {
             let from = earlier.owner(shard);
+            // Nobody waits for a node that knew no view before.
+            if from != to && to != Some(&self.node) && earlier.view_version > 0 {
+                self.gaining.extend(to.cloned());
+            }
+            if to != Some(&self.node) {
+                self.gained.remove(&shard);
+            } else if from != to {
+                self.gained.insert(shard, placement.view_version);
+            }
             if from == to || (from != Some(&self.node) && to != Some(&self.node)) {
                 continue;
             }

@@ -1,10 +1,13 @@
 //! What follows when a commit did not simply succeed, and how a shard is taken in the first place.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
+
 use crate::reference::ShardId;
-use crate::store::{Batch, CLAIM, CommitError, JournalRow, NO_OP, StoreError};
+use crate::store::{Batch, CLAIM, CommitError, JournalRow, NO_OP, Store, StoreError};
 use crate::time::Timestamp;
 
 use super::batch::{Numbered, Position, empty_row};
@@ -14,6 +17,9 @@ use super::{ClaimError, Claimed};
 
 /// How often a claim is tried anew after it collided or its session was lost.
 const CLAIM_ATTEMPTS_MAX: u32 = 8;
+/// Services whose journals are looked at side by side before a claim: of all lanes together fewer than a server has
+/// sessions for reads.
+const READS_MAX: usize = 3;
 
 impl Lane {
     /// Which shards of a batch that collided belong to somebody else: those with a row where the batch
@@ -236,14 +242,23 @@ impl Lane {
         for (shard, _) in shards {
             by_service.entry(shard.service).or_default().push(shard.number);
         }
-        let mut last_rows = HashMap::with_capacity(shards.len());
+        let mut reads = Vec::with_capacity(by_service.len());
         for (service, numbers) in by_service {
-            for row in self.store.last_rows(service, &numbers).await? {
-                last_rows.insert(ShardId { service, number: row.shard }, row);
-            }
+            reads.push(read_last_rows(Arc::clone(&self.store), service, numbers));
         }
-        Ok(last_rows)
+        let read: Vec<(&'static str, Vec<JournalRow>)> =
+            stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
+        let rows = read.into_iter().flat_map(|(service, rows)| rows.into_iter().map(move |row| (service, row)));
+        Ok(rows.map(|(service, row)| (ShardId { service, number: row.shard }, row)).collect())
     }
+}
+
+async fn read_last_rows(
+    store: Arc<dyn Store>,
+    service: &'static str,
+    numbers: Vec<u32>,
+) -> Result<(&'static str, Vec<JournalRow>), StoreError> {
+    Ok((service, store.last_rows(service, &numbers).await?))
 }
 
 enum Found {

@@ -281,6 +281,29 @@ async fn decisions_are_numbered_linked_and_released_when_durable() {
     assert!(rows[2..].iter().all(|row| row.previous_seq == row.seq - 1), "rows of one entity are linked");
 }
 
+/// In a move many shards close while others go on.
+#[tokio::test]
+async fn closing_a_shard_that_waits_for_nothing_costs_no_commit() {
+    let database = database().await;
+    let node = node(&database, "a@1", false);
+    let term = node.claim(1).await.expect("nobody has it").term;
+    let other = ShardId { number: SHARD.number + 1, ..SHARD };
+    // The lane runs on the same thread, and so finds all of it when it looks.
+    let submit = |_| {
+        let answer = node.submit(term, true);
+        node.journal.close_unused(other);
+        answer
+    };
+    let answers: Vec<_> = (0..5).map(submit).collect();
+    node.journal.close(SHARD).await;
+    for answer in answers {
+        assert!(matches!(within(answer).await, Outcome::Reply { .. }), "what was handed in before is committed");
+    }
+    let commits: Vec<u64> = node.journal.lanes().map(|(lane, ..)| lane.commits.report().commits).collect();
+    assert_eq!(commits, [1]);
+    assert!(matches!(node.write(term).await, Outcome::Failed(Failure::Moved { .. })), "it is closed");
+}
+
 #[tokio::test]
 async fn an_unknown_outcome_that_landed_is_reported_once() {
     let database = database().await;

@@ -154,6 +154,13 @@ impl Membership {
         }
     }
 
+    /// A peer says that it has acknowledged a view: looks now, if that is waited for here.
+    pub fn poke_if_waiting(&self) {
+        if *self.shared.all_acknowledged.borrow() < self.shared.view.borrow().version {
+            self.poke();
+        }
+    }
+
     /// For how long a node's lease has stood still, as seen from here, in milliseconds.
     pub fn silent_ms(&self, node: &NodeId) -> u64 {
         let silent = self.shared.seen().get(node).map_or(0, |seen| seen.since.elapsed().as_millis());

@@ -218,6 +218,7 @@ impl Node {
             Arc::clone(&open),
             placement,
             taken,
+            Arc::clone(&links),
         )
         .await?;
         let publishing = Publishing { runtime: Arc::clone(&runtime), databases: Arc::clone(&databases) };

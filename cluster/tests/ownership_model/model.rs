@@ -116,6 +116,8 @@ impl<const N: usize> Model for Ownership<N> {
                 let one = &mut state.nodes[node];
                 one.acknowledged = one.view;
                 one.term = one.term.filter(|_| owns);
+                // A claim that is under way may still land; its answer is not taken in any more.
+                one.flight = Flight::None;
             }
             Action::SendClaim(node) => {
                 let epoch = state.nodes[node].view;
@@ -237,6 +239,9 @@ impl<const N: usize> Ownership<N> {
     fn steps_of_shard(&self, state: &State<N>, node: usize, actions: &mut Vec<Action>) {
         let one = &state.nodes[node];
         let owns = state.owner(one.view) == Some(node);
+        if !owns && one.term.is_none() && one.acknowledged < one.view && one.flight.is_of_claim() {
+            actions.push(Action::Acknowledge(node));
+        }
         match one.flight {
             Flight::None => {}
             Flight::Awaiting { .. } => return,
@@ -306,7 +311,13 @@ impl<const N: usize> Ownership<N> {
         let view = *state.views.last().expect("a first view");
         let rows = state.acknowledged;
         let (judged_beat, lease) = (state.judged_beat, state.lease);
+        let owners: Vec<Option<usize>> = (0..=version).map(|version| state.owner(version)).collect();
+        let owner = |version: u8| owners[usize::from(version)] == Some(node);
         let one = &mut state.nodes[node];
+        let (had, has) = (owner(one.view), owner(version));
+        if !(had && has) {
+            one.gained = version;
+        }
         one.view = version;
         let counts = view[node].is_live() || self.broken == Some(Broken::RenewalAfterDown);
         if let Some(left) = one.renewal.take().filter(|_| counts) {
@@ -332,7 +343,7 @@ impl<const N: usize> Ownership<N> {
             }
         }
         one.unseen = 0;
-        one.settled = all_acknowledged >= version;
+        one.settled = all_acknowledged >= one.gained;
     }
 
     /// An unknown outcome: the lost row's place is claimed, and whichever row is there tells.

@@ -97,7 +97,9 @@ pub struct Node<const N: usize> {
     pub down_for: [Option<u8>; N],
     /// Whose lease has certainly run out.
     pub over: Set,
-    /// Whether nobody serves any more what its view took away.
+    /// The view by which it got the shard, of those that it knows, if it has had it since.
+    pub gained: u8,
+    /// Whether nobody serves any more what that view, or the newest when it has nothing, took away.
     pub settled: bool,
     /// A swap of the view that it has decided on, sent or not.
     pub swap: Option<Swap>,
@@ -134,6 +136,16 @@ pub enum Flight {
     Awaiting { sent: Transaction, about: Kind, must_see: Set },
     Answered { sent: Transaction, about: Kind, must_see: Set, committed: bool },
     Unknown { sent: Transaction, about: Kind, must_see: Set },
+}
+
+impl Flight {
+    /// Whether the node tries to take the shard.
+    pub fn is_of_claim(self) -> bool {
+        let (Self::Awaiting { about, .. } | Self::Answered { about, .. } | Self::Unknown { about, .. }) = self else {
+            return false;
+        };
+        about == Kind::Claim
+    }
 }
 
 /// What the environment may still do.
@@ -219,6 +231,7 @@ impl<const N: usize> Node<N> {
             unseen: 0,
             down_for: [None; N],
             over: 0,
+            gained: view,
             settled: true,
             swap: None,
             term: None,
