@@ -101,8 +101,16 @@ fn every_view_is_opened_an_entity_passivated_and_a_dead_node_survived() {
     terminal.shows(&["shards", "node-2@1", "live"]);
     terminal.types("7");
     terminal.shows(&["moves", "opened", "took view"]);
+    terminal.types("8");
+    terminal.shows(&["infrastructure", "journal writer", "sqlite:", "node-2@1", "live"]);
+    terminal.presses("Right");
+    terminal.shows(&["database default-1", "up", "last use"]);
+    terminal.presses("Right");
+    terminal.shows(&["publisher", "rows behind", "order"]);
+    terminal.presses("Right");
+    terminal.shows(&["nakku-analytics", "dead letters", "node-3@1"]);
     terminal.types("?");
-    terminal.shows(&["undrain node", "any key goes back"]);
+    terminal.shows(&["1 … 8", "undrain node", "any key goes back"]);
     terminal.types("x6");
     terminal.shows(&["live tail"]);
     // The riders of the demo look for work all the time.

@@ -1,7 +1,9 @@
 //! What the command line and the terminal share in showing what the admin API says.
 //!
 //! - [`events`]: its streams
+//! - [`infrastructure`]: what goes wrong behind the shards, in words
 //! - [`units`]: figures that people can read
 
 pub mod events;
+pub mod infrastructure;
 pub mod units;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use nakku_cluster::inspect::infrastructure::InfrastructureReport;
 use nakku_cluster::inspect::path::PathReport;
 use nakku_cluster::inspect::report::{
     EntityReport, HistoryReport, MoveReport, NodeReport, ShardReport, TailEntry, TopEntry, TypeReport,
@@ -97,6 +98,8 @@ pub enum Content {
     Top(Listed<TopEntry>),
     /// Shards that came and went.
     Moves(Listed<Moved>),
+    /// What works behind the shards.
+    Infrastructure(Listed<InfrastructureReport>),
     /// One entity.
     Entity(Box<Looked>),
     /// The path of one request.
@@ -123,6 +126,7 @@ impl Content {
             Self::Types(listed) => &listed.silent,
             Self::Top(listed) => &listed.silent,
             Self::Moves(listed) => &listed.silent,
+            Self::Infrastructure(listed) => &listed.silent,
             Self::Tail(tail) => &tail.silent,
             Self::Path(traced) => &traced.silent,
             Self::Entity(_) | Self::NoEntity(_) | Self::NoPath(_) => &[],

@@ -102,7 +102,7 @@ fn silent(silent: &[Silent]) -> String {
     format!(" silent: {}", nodes.join(", "))
 }
 
-/// Facts about an entity and its panels, or what a tail has missed.
+/// What has to be said before the rows: facts, what is wrong, what a tail has missed; and panels.
 fn above(buffer: &mut Buffer, area: Rect, page: &Page, now_at_ms: i64, mut top: u16) -> u16 {
     match &page.content {
         Some(Content::Entity(looked)) => {
@@ -119,6 +119,11 @@ fn above(buffer: &mut Buffer, area: Rect, page: &Page, now_at_ms: i64, mut top: 
         }
         Some(Content::Path(traced)) => {
             put(buffer, area, 1, top, &pages::path::fact(traced), Style::new());
+            top += 1;
+        }
+        Some(Content::Infrastructure(listed)) => {
+            let (fact, tone) = pages::infrastructure::fact(listed, now_at_ms);
+            put(buffer, area, 1, top, &fact, tone.style());
             top += 1;
         }
         Some(Content::NoEntity(said) | Content::NoPath(said)) => {
@@ -287,6 +292,7 @@ fn hints(state: &State) -> &'static str {
         Place::NoEntity => "e open an entity  q quit",
         Place::Path { .. } => "Enter entity  s sort  / filter  Esc back  Space pause  q quit",
         Place::Tail(_) => "Enter entity  w way of the request  p passivate  / filter  Space pause  Esc back  q quit",
+        Place::Infrastructure => "←→ panels  Enter shards  s sort  S reverse  / filter  Space pause  q quit",
         Place::Moves { .. } => "Enter shards  m move  s sort  / filter  Esc back  q quit",
     }
 }

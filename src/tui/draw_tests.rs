@@ -126,6 +126,33 @@ fn moves() {
 }
 
 #[test]
+fn what_works_behind_the_shards() {
+    let mut reader = at('8');
+    let screen = drawn(&reader);
+    has(&screen, &[" 8 infra ", "? help", "infrastructure", "silent: node-3@1", "←→ panels  Enter shards"]);
+    has(&screen, &["3 more under trouble · node-2@4: writer 1 of mysql://10.0.0.12:3306 failed"]);
+    has(&screen, &["journal writer", "mysql://10.0.0.12:3306", "3/8192", " 412 ", "16.2", "21.0ms", "failed"]);
+    reader.key(KeyCode::Right);
+    has(&drawn(&reader), &["database default-1", "183µs", "redis", "down", "connection refus"]);
+    reader.key(KeyCode::Right);
+    has(&drawn(&reader), &["publisher", "rows behind", "23s", "the broker is away"]);
+    reader.key(KeyCode::Right);
+    has(&drawn(&reader), &["nakku-analytics", "390", "dead letters", "stuck", "cart, order"]);
+    reader.key(KeyCode::Right);
+    let screen = drawn(&reader);
+    has(&screen, &["node-2@4: redis can't be used: connection refused by the server, which has no"]);
+    has(&screen, &["     listener at this address", "node-2@4: events of cart wait: the broker is away"]);
+    reader.key(KeyCode::Left);
+    reader.key(KeyCode::Enter);
+    reader.answered();
+    has(&drawn(&reader), &["infrastructure › shards of node-1", "commands/s"]);
+    reader.key(KeyCode::Esc);
+    reader.answered();
+    reader.keys("/node-2");
+    has(&drawn(&reader), &["/node-2 1 of 2", "nakku-analytics"]);
+}
+
+#[test]
 fn what_is_old_is_said_to_be() {
     let mut reader = at('1');
     reader.after(2_000);

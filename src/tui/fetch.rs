@@ -139,6 +139,7 @@ impl Asker {
             Ask::Shards => Content::Shards(self.get(&["shards"], &[]).await?),
             Ask::Types => Content::Types(self.get(&["types"], &[]).await?),
             Ask::Moves => Content::Moves(self.get(&["moves"], &[]).await?),
+            Ask::Infrastructure => Content::Infrastructure(self.get(&["infrastructure"], &[]).await?),
             Ask::Path(trace) => match self.get(&["traces", trace], &[]).await {
                 Ok(path) => Content::Path(Box::new(path)),
                 Err(Trouble::Refused { status: 404 | 422, said }) => Content::NoPath(said),

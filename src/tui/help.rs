@@ -2,13 +2,13 @@
 
 /// Keys and what they do; two columns on the screen.
 pub const KEYS: [(&str, &str); 28] = [
-    ("1 … 7, Tab", "another view"),
+    ("1 … 8, Tab", "another view"),
     ("↑ ↓ j k", "row by row"),
     ("PgUp PgDn", "screen by screen"),
     ("g G", "first, last row"),
     ("Enter", "into the row"),
     ("Esc, Backspace", "back"),
-    ("← → h l", "panels of an entity"),
+    ("← → h l", "panels of a view"),
     ("[ ]", "older, newer history"),
     ("s", "sort by next column"),
     ("S", "the other way round"),

@@ -38,7 +38,7 @@ fn browse(state: &mut State, code: KeyCode) {
         KeyCode::Char('?') | KeyCode::F(1) => state.mode = Mode::Help,
         KeyCode::Tab => state.show((state.tab + 1) % TABS.len()),
         KeyCode::BackTab => state.show((state.tab + TABS.len() - 1) % TABS.len()),
-        KeyCode::Char(digit @ '1'..='7') => {
+        KeyCode::Char(digit @ '1'..='8') => {
             state.show(digit as usize - '1' as usize);
             if state.tab == ENTITY_TAB && state.page().place == Place::NoEntity {
                 prompt::ask(state, Question::Entity);

@@ -22,7 +22,7 @@ pub struct Page {
     pub sort: Option<Sort>,
     /// Only rows that contain it.
     pub filter: String,
-    /// Which panel of an entity.
+    /// Which panel, where there are some.
     pub panel: usize,
     /// So many windows of an entity's history back.
     pub back: u64,
@@ -68,6 +68,7 @@ impl Page {
     pub fn panels(&self) -> &'static [&'static str] {
         match self.place {
             Place::Entity { version, .. } => pages::entity::panels(version),
+            Place::Infrastructure => &pages::infrastructure::PANELS,
             _ => &[],
         }
     }

@@ -2,8 +2,9 @@
 
 use nakku_cluster::inspect::TopBy;
 
-/// The views, in the order of their keys.
-pub const TABS: [&str; 7] = ["nodes", "shards", "types", "top", "entity", "tail", "moves"];
+/// The views, in the order of their keys. The last one's whole name, infrastructure, would leave no room for the key of
+/// the help on 80 columns.
+pub const TABS: [&str; 8] = ["nodes", "shards", "types", "top", "entity", "tail", "moves", "infra"];
 /// Number of the tab of one entity: it is empty until one is opened.
 pub const ENTITY_TAB: usize = 4;
 
@@ -63,6 +64,8 @@ pub enum Place {
         /// `service/number`.
         shard: Option<String>,
     },
+    /// What works behind the shards.
+    Infrastructure,
 }
 
 /// Whose commands are followed.
@@ -87,6 +90,8 @@ pub enum Ask {
     Top(TopBy),
     /// See [`Place::Moves`].
     Moves,
+    /// See [`Place::Infrastructure`].
+    Infrastructure,
     /// See [`Place::Path`].
     Path(String),
     /// See [`Place::Entity`].
@@ -167,7 +172,8 @@ impl Place {
             3 => Self::Top { by: TopBy::Messages, kind: None },
             ENTITY_TAB => Self::NoEntity,
             5 => Self::Tail(TailOf::default()),
-            _ => Self::Moves { shard: None },
+            6 => Self::Moves { shard: None },
+            _ => Self::Infrastructure,
         }
     }
 
@@ -191,6 +197,7 @@ impl Place {
             Self::Path { trace } => format!("path of {}", &trace[..trace.len().min(8)]),
             Self::Moves { shard: None } => "moves".into(),
             Self::Moves { shard: Some(shard) } => format!("moves of {shard}"),
+            Self::Infrastructure => "infrastructure".into(),
         }
     }
 
@@ -202,6 +209,7 @@ impl Place {
             Self::Types | Self::Commands { .. } => Some(Ask::Types),
             Self::Top { by, .. } => Some(Ask::Top(*by)),
             Self::Moves { .. } => Some(Ask::Moves),
+            Self::Infrastructure => Some(Ask::Infrastructure),
             Self::Path { trace } => Some(Ask::Path(trace.clone())),
             Self::Entity { entity, version } => Some(Ask::Entity { entity: entity.clone(), version: *version, back }),
             Self::NoEntity | Self::Tail(_) => None,

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use nakku_cluster::inspect::infrastructure::{
+    ConsumerReport, InfrastructureReport, PublisherReport, StoreReport, WriterReport,
+};
 use nakku_cluster::inspect::path::{HopReport, PathReport};
 use nakku_cluster::inspect::report::{
-    Change, CommandReport, EffectReport, EntityReport, EventReport, HistoryReport, LinkReport, MoveReport, NodeReport,
-    RecentReport, ShardReport, TailEntry, TopEntry, TypeReport, WaitingReport,
+    Change, CommandReport, CommitReport, EffectReport, EntityReport, EventReport, HistoryReport, LinkReport,
+    MoveReport, NodeReport, RecentReport, ShardReport, TailEntry, TopEntry, TypeReport, WaitingReport,
 };
-use nakku_cluster::status::{ClusterStatus, NodeStatus, ServiceStatus};
+use nakku_cluster::status::{ClusterStatus, Dependency, NodeStatus, ServiceStatus};
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use serde_json::{Value, json};
 
@@ -113,6 +116,10 @@ pub fn content(ask: &Ask) -> Content {
             let items = vec![moved("opened", "node-2@4"), moved("released", "node-1@1"), moved("lost", "node-3@1")];
             Content::Moves(Listed { items, silent: Vec::new() })
         }
+        Ask::Infrastructure => {
+            let items = vec![infrastructure("node-1@1", true), infrastructure("node-2@4", false)];
+            Content::Infrastructure(Listed { items, silent: silent() })
+        }
         Ask::Path(trace) => {
             let hop = |span: &str, parent: &str, what: &str, name: &str| HopReport {
                 span: span.into(),
@@ -188,6 +195,65 @@ fn node(name: &str) -> NodeReport {
             services: vec![ServiceStatus { name: "order".into(), shards: 32, owners, ..ServiceStatus::default() }],
             ..ClusterStatus::default()
         },
+    }
+}
+
+/// Of a node to which all is well, or of one whose database repeats and whose Redis is away.
+fn infrastructure(node: &str, is_well: bool) -> InfrastructureReport {
+    let server = |name: &str, location: &str, up: bool| Dependency {
+        name: name.into(),
+        location: location.into(),
+        up,
+        latency_us: 183,
+        error: (!up).then(|| "connection refused by the server, which has no listener at this address".into()),
+        ..Dependency::default()
+    };
+    let location = "mysql://10.0.0.12:3306";
+    let writer = |lane| WriterReport {
+        location: location.into(),
+        lane,
+        queue: 3,
+        queue_max: 8_192,
+        commits: CommitReport {
+            commits: 4_000,
+            commits_per_s: 412.5,
+            commands_each: 16.2,
+            rows_each: 33.4,
+            p50_us: 900,
+            p99_us: 21_000,
+        },
+        failures: if is_well { BTreeMap::new() } else { [("repeat".to_owned(), 2)].into() },
+        last_failure: (!is_well && lane == 1).then(|| "a deadlock".into()),
+        last_failure_at_ms: (!is_well && lane == 1).then_some(NOW - 12_000),
+        ..WriterReport::default()
+    };
+    InfrastructureReport {
+        node: node.into(),
+        writers: (0..2).map(writer).collect(),
+        stores: vec![StoreReport {
+            server: server("database default-1", location, true),
+            incarnations: [("order".to_owned(), 1), ("user".to_owned(), 2)].into(),
+            refused: Vec::new(),
+        }],
+        publishers: ["cart", "order"]
+            .map(|service| PublisherReport {
+                service: service.into(),
+                unpublished: if is_well { 0 } else { 12 },
+                unpublished_ms: 23_400,
+                published: 400,
+                failures: 1,
+                trouble: (!is_well).then(|| "the broker is away".into()),
+            })
+            .into(),
+        consumers: vec![ConsumerReport {
+            group: "nakku-analytics".into(),
+            sources: vec!["cart".into(), "order".into()],
+            consumed: 390,
+            lag: 12,
+            dead_lettered: 1,
+            ..ConsumerReport::default()
+        }],
+        others: vec![server("redis", "10.0.0.13:6379", is_well)],
     }
 }
 

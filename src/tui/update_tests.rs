@@ -119,12 +119,14 @@ fn enter_goes_down_and_esc_comes_back() {
 #[test]
 fn views_are_reached_by_number_and_by_tab() {
     let mut reader = with_nodes();
-    for title in ["shards", "types", "top by messages", "no entity yet", "live tail", "moves", "nodes"] {
+    for title in
+        ["shards", "types", "top by messages", "no entity yet", "live tail", "moves", "infrastructure", "nodes"]
+    {
         reader.key(KeyCode::Tab);
         assert_eq!(reader.title(), title);
     }
     reader.key(KeyCode::BackTab);
-    assert_eq!(reader.title(), "moves");
+    assert_eq!(reader.title(), "infrastructure");
     reader.keys("5");
     assert!(matches!(reader.state.mode, Mode::Prompt { .. }), "an entity is asked for");
 }

@@ -8,6 +8,7 @@ use super::watch::{self, Page, Watched};
 use super::{address, completion, units};
 use crate::cli::outcome::Done;
 use crate::cli::show::{self, Column::Number, Column::Text};
+use crate::surface::infrastructure;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub fn text(nodes: &[InfrastructureReport], page: &Page) -> String {
     }
     let tables = [writers(nodes, page), servers(nodes, page), publishers(nodes, page), consumers(nodes, page)];
     let mut text = tables.join("\n\n");
-    let trouble = trouble(nodes, page);
+    let trouble = infrastructure::trouble(nodes, page.now);
     if !trouble.is_empty() {
         text.push_str("\n\n");
         text.push_str(&trouble.join("\n"));
@@ -133,40 +134,4 @@ fn consumers(nodes: &[InfrastructureReport], page: &Page) -> String {
         [vec![one.group.clone(), node.node.clone()], figures.to_vec()].concat()
     });
     show::table(page.width, &columns, rows)
-}
-
-fn trouble(nodes: &[InfrastructureReport], page: &Page) -> Vec<String> {
-    let mut lines = Vec::new();
-    for node in nodes {
-        let name = &node.node;
-        for writer in &node.writers {
-            let lane = format!("{name}: writer {} of {}", writer.lane, writer.location);
-            if let Some(ms) = writer.under_way_ms.filter(|ms| *ms >= 1000) {
-                lines.push(format!("{lane} has had a transaction under way for {}", units::age(ms)));
-            }
-            if let (Some(failure), Some(at_ms)) = (&writer.last_failure, writer.last_failure_at_ms) {
-                let counts: Vec<String> =
-                    writer.failures.iter().map(|(word, count)| format!("{word} {count}")).collect();
-                lines.push(format!(
-                    "{lane} failed last {}: {failure} ({})",
-                    units::ago(at_ms, page.now),
-                    counts.join(", ")
-                ));
-            }
-        }
-        for store in node.stores.iter().filter(|store| !store.refused.is_empty()) {
-            let refused = store.refused.join(", ");
-            lines.push(format!("{name}: {} is an older copy of {refused}, which is not served", store.server.name));
-        }
-        for server in node.stores.iter().map(|store| &store.server).chain(&node.others).filter(|server| !server.up) {
-            let error = server.error.as_deref().unwrap_or("it says nothing");
-            lines.push(format!("{name}: {} can't be used: {error}", server.name));
-        }
-        for one in &node.publishers {
-            if let Some(trouble) = &one.trouble {
-                lines.push(format!("{name}: events of {} wait: {trouble}", one.service));
-            }
-        }
-    }
-    lines
 }

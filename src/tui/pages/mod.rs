@@ -5,8 +5,10 @@
 //! - `top`, `tail`: what stands out, what happens
 //! - `path`: the hops of one request
 //! - `entity`: one entity, now or as of a version
+//! - `infrastructure`: what works behind the shards
 
 pub mod entity;
+pub mod infrastructure;
 mod moves;
 mod nodes;
 pub mod path;
@@ -30,6 +32,9 @@ pub fn table(place: &Place, content: Option<&Content>, panel: usize, now_at_ms: 
         (Place::Commands { kind }, Some(Content::Types(listed))) => types::commands(listed, kind),
         (Place::Top { by, kind }, Some(Content::Top(listed))) => top::table(listed, *by, kind.as_deref()),
         (Place::Moves { shard }, Some(Content::Moves(listed))) => moves::table(listed, shard.as_deref(), now_at_ms),
+        (Place::Infrastructure, Some(Content::Infrastructure(listed))) => {
+            infrastructure::table(listed, panel, now_at_ms)
+        }
         (Place::Path { .. }, Some(Content::Path(traced))) => path::table(traced),
         (Place::Path { .. }, Some(Content::NoPath(_))) => Table { empty: "its path is not known", ..Table::default() },
         (Place::Tail(_), Some(Content::Tail(tail))) => tail::table(tail),
