@@ -1,12 +1,21 @@
 //! What works behind the shards: what is wrong with it, and how far it is, in words.
 
 use nakku_cluster::Timestamp;
+use nakku_cluster::events::rebuild::Rebuilding;
 use nakku_cluster::inspect::infrastructure::InfrastructureReport;
 
 use super::units;
 
 /// A transaction that takes longer is worth a line.
 const UNDER_WAY_LONG_MS: u64 = 1_000;
+
+/// How far a consumer's intakes are while some of them gather anew, else nothing.
+pub fn rebuilding(rebuilding: Option<&Rebuilding>) -> String {
+    rebuilding.map_or_else(String::new, |one| {
+        let Rebuilding { intakes, intakes_left, rows_read, rows, .. } = one;
+        format!("{intakes_left} of {intakes} left, {rows_read} of {rows} rows read")
+    })
+}
 
 /// A line for each thing that goes wrong.
 pub fn trouble(nodes: &[InfrastructureReport], now: Timestamp) -> Vec<String> {

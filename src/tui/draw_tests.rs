@@ -137,7 +137,8 @@ fn what_works_behind_the_shards() {
     reader.key(KeyCode::Right);
     has(&drawn(&reader), &["publisher", "rows behind", "23s", "the broker is away"]);
     reader.key(KeyCode::Right);
-    has(&drawn(&reader), &["nakku-analytics", "390", "dead letters", "stuck", "cart, order"]);
+    has(&drawn(&reader), &["nakku-analytics", "390", "dead letters", "stuck", "rebuilding", "12 of 110 left, "]);
+    has(&drawn_at(&reader.state, 140, 24).join("\n"), &["12 of 110 left, 400 of 1200 rows read", "cart, order"]);
     reader.key(KeyCode::Right);
     let screen = drawn(&reader);
     has(&screen, &["node-2@4: redis can't be used: connection refused by the server, which has no"]);

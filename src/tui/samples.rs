@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use nakku_cluster::events::rebuild::Rebuilding;
 use nakku_cluster::inspect::infrastructure::{
     ConsumerReport, InfrastructureReport, PublisherReport, StoreReport, WriterReport,
 };
@@ -251,6 +252,13 @@ fn infrastructure(node: &str, is_well: bool) -> InfrastructureReport {
             consumed: 390,
             lag: 12,
             dead_lettered: 1,
+            rebuilding: (!is_well).then(|| Rebuilding {
+                intakes: 110,
+                intakes_left: 12,
+                rows_read: 400,
+                rows: 1_200,
+                ..Rebuilding::default()
+            }),
             ..ConsumerReport::default()
         }],
         others: vec![server("redis", "10.0.0.13:6379", is_well)],

@@ -74,7 +74,7 @@ pub struct Page {
 }
 
 /// How far all intakes of a consumer are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rebuilding {
     /// Intakes that there are.
     pub intakes: usize,
@@ -89,7 +89,7 @@ pub struct Rebuilding {
 }
 
 /// An intake whose journal no longer has everything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incomplete {
     /// The source's service and shard.
     #[schema(value_type = String)]

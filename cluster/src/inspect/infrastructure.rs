@@ -2,14 +2,26 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::report::{Branch, CommitReport};
+use crate::events::ConsumerType;
+use crate::events::intake::Head;
+use crate::events::rebuild::Rebuilding;
+use crate::handle::Router;
 use crate::metrics;
+use crate::query::{PAGE_MAX, Query};
+use crate::reference::{Key, ShardId};
 use crate::router::NodeRouter;
 use crate::status::Dependency;
+use crate::time::Timestamp;
+
+/// How long databases may take to say how far rebuilds are.
+const REBUILD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// All of it on one node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -98,6 +110,10 @@ pub struct ConsumerReport {
     pub gaps: u64,
     /// Source shards that have lacked an event for a minute.
     pub stuck: u64,
+    /// How far those of its intakes are that this node has, while some of them gather anew what they know. Nothing
+    /// when none does, and when their database does not say in time.
+    #[serde(default)]
+    pub rebuilding: Option<Rebuilding>,
 }
 
 /// What a program has beside its node that belongs into the same pictures, such as a gateway.
@@ -126,12 +142,16 @@ pub(super) async fn of(router: &NodeRouter) -> InfrastructureReport {
     let (servers, mut others): (Vec<Dependency>, Vec<Dependency>) =
         crate::node::status::dependencies(router).await.into_iter().partition(|one| one.name.starts_with("database "));
     others.extend(beside().iter().flat_map(|one| one.dependencies()));
+    let rebuilds =
+        router.consumers.iter().map(|consumer| tokio::time::timeout(REBUILD_PATIENCE, rebuilding(router, consumer)));
+    let rebuilds = join_all(rebuilds).await.into_iter().map(|looked| looked.ok().flatten());
+    let consumers = consumers(router).into_iter().zip(rebuilds);
     InfrastructureReport {
         node: router.node.to_string(),
         writers: writers(router),
         stores: servers.into_iter().map(|server| store(router, server)).collect(),
         publishers: publishers(router),
-        consumers: consumers(router),
+        consumers: consumers.map(|(report, rebuilding)| ConsumerReport { rebuilding, ..report }).collect(),
         others,
     }
 }
@@ -207,7 +227,46 @@ pub(super) fn consumers(router: &NodeRouter) -> Vec<ConsumerReport> {
             dead_lettered: counts.dead_lettered,
             gaps: counts.gaps,
             stuck: counts.stuck,
+            rebuilding: None,
         }
     };
     router.consumers.iter().map(report).collect()
+}
+
+/// How far the intakes of this node's shards are, while some of them gather anew. All their heads are read only when
+/// one of them has something outstanding, which a rebuild is; so this costs one look at an index otherwise.
+async fn rebuilding(router: &NodeRouter, consumer: &ConsumerType) -> Option<Rebuilding> {
+    let kind = consumer.kind.to_string();
+    let table = *router.tables.get(&kind)?;
+    let mut by_server: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    let shards = router.open.all().into_iter().map(|(shard, _)| shard);
+    let mut own: Vec<ShardId> = shards.filter(|shard| shard.service == consumer.kind.service).collect();
+    own.sort_unstable_by_key(|shard| shard.number);
+    for shard in own {
+        by_server.entry(router.databases.server_of(shard)).or_default().push(shard.number);
+    }
+    let mut is_any_outstanding = false;
+    for (server, numbers) in by_server {
+        let server = router.databases.all().find(|(name, _)| *name == server).map(|(_, server)| server)?;
+        let due = server.store.due(&table, &numbers, Timestamp(i64::MAX), None, 1).await.ok()?;
+        is_any_outstanding |= !due.is_empty();
+    }
+    if !is_any_outstanding {
+        return None;
+    }
+    let mut heads: Vec<(Key, Head)> = Vec::new();
+    let mut after = None;
+    loop {
+        let rows = router.list(table, &Query::new().recent().after(after).limit(PAGE_MAX)).await.ok()?;
+        let is_last = rows.len() < PAGE_MAX as usize;
+        after = rows.last().map(|row| row.key.clone());
+        let is_here = |key: &Key| router.shard_of(&kind, key).is_ok_and(|shard| router.open.get(shard).is_some());
+        let here = rows.into_iter().filter(|row| is_here(&row.key));
+        heads.extend(here.filter_map(|row| Some((row.key, serde_json::from_slice(&row.head).ok()?))));
+        if is_last {
+            break;
+        }
+    }
+    let rebuilding = Rebuilding::of(heads.iter().map(|(key, head)| (key, head)));
+    (rebuilding.intakes_left > 0).then_some(rebuilding)
 }

@@ -11,7 +11,9 @@ use std::sync::atomic::Ordering;
 
 use alone::PATIENCE;
 use nakku_cluster::events::intake::{self, Command, Reply, key_of};
+use nakku_cluster::events::rebuild::{Page, Rebuilding};
 use nakku_cluster::events::{Envelope, Intake, Live, Signal};
+use nakku_cluster::inspect::{Question, Report};
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::Node;
 use nakku_cluster::topology::shard_of;
@@ -113,16 +115,7 @@ fn what_is_refused_is_set_aside_and_can_be_replayed_and_the_stream_goes_on() {
 fn a_gap_is_left_alone_until_what_is_missing_comes() {
     on_node(async |cluster| {
         let target: Ref<Intake<Sums>> = Ref::new(key_of("source", 1_000));
-        let event = |sequence: u64, previous: u64| {
-            let json = serde_json::json!({
-                "specversion": "1.0", "id": format!("1-source-1000-{sequence}"), "source": "/nakku/source/1000",
-                "type": "tally.raised", "subject": "gap", "time": "2026-01-01T00:00:00Z",
-                "datacontenttype": "application/json", "dataschema": "urn:nakku:event:tally.raised:1",
-                "service": "source", "shard": 1000, "sequence": sequence.to_string(),
-                "previous": previous.to_string(), "data": { "number": sequence, "by": 1 }
-            });
-            serde_json::from_value::<Envelope>(json).expect("an envelope")
-        };
+        let event = |sequence: u64, previous: u64| event_of(1_000, sequence, previous);
         let consume = async |events: Vec<Envelope>| {
             let events = events.into_iter().map(Envelope::closed).collect();
             let command = Command::Consume { events, complete: false };
@@ -144,6 +137,45 @@ fn a_gap_is_left_alone_until_what_is_missing_comes() {
         assert_eq!(consume(vec![event(9, 8), event(10, 9)]).await, (7, None), "late ones of the lost time");
         assert_eq!(consume(vec![restored(8, 7)]).await, (8, None));
     });
+}
+
+#[test]
+fn a_rebuild_is_seen_for_as_long_as_it_lasts() {
+    on_node(async |cluster| {
+        let target: Ref<Intake<Sums>> = Ref::new(key_of("source", 1_001));
+        let tell = async |command: Command<String>| {
+            cluster.ask(&target, &command, Ask::within(PATIENCE)).await.expect("an answer");
+        };
+        let seen = async || -> Option<Rebuilding> {
+            let report = cluster.inspect("only", Question::Infrastructure).await.expect("the node looks");
+            let Report::Infrastructure(report) = report else { panic!("{report:?}") };
+            let group = report.consumers.into_iter().find(|one| one.group == "nakku-sums");
+            group.expect("its consumer").rebuilding
+        };
+        tell(Command::Consume { events: vec![event_of(1_001, 1, 0), event_of(1_001, 3, 1)], complete: false }).await;
+        assert_eq!(seen().await, None);
+        // There is no journal of such a shard, so nobody but this test tells it what was there.
+        tell(Command::Reset).await;
+        let begun = seen().await.expect("it is seen");
+        assert!(begun.intakes >= begun.intakes_left, "{begun:?}");
+        assert_eq!((begun.intakes_left, begun.rows_read, begun.rows), (1, 0, 3));
+        tell(Command::Reread(Page { through: 2, ..Page::default() })).await;
+        assert_eq!(seen().await.map(|half| (half.intakes_left, half.rows_read)), Some((1, 2)));
+        tell(Command::Reread(Page { through: 3, ..Page::default() })).await;
+        assert_eq!(seen().await, None);
+    });
+}
+
+/// Of a source shard that no node has, so that nobody but a test feeds its intake.
+fn event_of(shard: u32, sequence: u64, previous: u64) -> Envelope {
+    let json = serde_json::json!({
+        "specversion": "1.0", "id": format!("1-source-{shard}-{sequence}"), "source": format!("/nakku/source/{shard}"),
+        "type": "tally.raised", "subject": "gap", "time": "2026-01-01T00:00:00Z",
+        "datacontenttype": "application/json", "dataschema": "urn:nakku:event:tally.raised:1",
+        "service": "source", "shard": shard, "sequence": sequence.to_string(),
+        "previous": previous.to_string(), "data": { "number": sequence, "by": 1 }
+    });
+    serde_json::from_value::<Envelope>(json).expect("an envelope")
 }
 
 #[test]

@@ -127,11 +127,13 @@ fn consumers(nodes: &[InfrastructureReport], page: &Page) -> String {
         Number("dead letters"),
         Number("gaps"),
         Number("stuck"),
+        Text("rebuilding"),
     ];
     let all = nodes.iter().flat_map(|node| node.consumers.iter().map(move |one| (node, one)));
     let rows = all.map(|(node, one)| {
         let figures = [one.lag, one.consumed, one.dead_lettered, one.gaps, one.stuck].map(|count| count.to_string());
-        [vec![one.group.clone(), node.node.clone()], figures.to_vec()].concat()
+        let rebuilding = infrastructure::rebuilding(one.rebuilding.as_ref());
+        [vec![one.group.clone(), node.node.clone()], figures.to_vec(), vec![rebuilding]].concat()
     });
     show::table(page.width, &columns, rows)
 }

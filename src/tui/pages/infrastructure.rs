@@ -56,9 +56,10 @@ const CONSUMERS: &[Column] = &[
     Column::figure("behind"),
     Column::figure("consumed"),
     Column::figure("dead letters"),
-    Column::figure("gaps"),
+    Column::figure("gaps").spare(1),
     Column::figure("stuck"),
-    Column::text("sources").spare(1),
+    Column::text("rebuilding"),
+    Column::text("sources").spare(2),
 ];
 
 /// The table of a panel.
@@ -209,6 +210,7 @@ fn consumers(node: &InfrastructureReport) -> impl Iterator<Item = Row> {
             Cell::count(one.dead_lettered).tone_if(one.dead_lettered > 0, Tone::Warning),
             Cell::count(one.gaps),
             Cell::count(one.stuck).tone_if(one.stuck > 0, Tone::Bad),
+            Cell::text(infrastructure::rebuilding(one.rebuilding.as_ref())).tone(Tone::Warning),
             Cell::text(one.sources.join(", ")).tone(Tone::Faint),
         ],
         opens: shards_of(&node.node),

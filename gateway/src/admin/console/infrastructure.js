@@ -79,6 +79,9 @@ const CONSUMERS = [
     show: ({ dead_lettered }) => (dead_lettered ? el("a", { href: "#/letters" }, count(dead_lettered)) : "0") },
   figure("Gaps", ({ gaps }) => gaps),
   { name: "Stuck", of: ({ stuck }) => stuck, show: ({ stuck }) => (stuck ? bad(count(stuck)) : "0"), figure: true },
+  { name: "Rebuilding", of: ({ rebuilding }) => rebuilding?.intakes_left ?? 0, show: ({ rebuilding }) => (rebuilding
+    ? [el("span", { class: "badge warn" }, `${count(rebuilding.intakes_left)} of ${count(rebuilding.intakes)} left`),
+      " ", el("small", {}, `${count(rebuilding.rows_read)} of ${count(rebuilding.rows)} rows`)] : "–") },
   { name: "Of", of: ({ sources }) => sources.join(", "), wide: true },
 ];
 

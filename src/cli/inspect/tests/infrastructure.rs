@@ -1,5 +1,6 @@
 //! What works behind the shards.
 
+use nakku_cluster::events::rebuild::Rebuilding;
 use nakku_cluster::inspect::infrastructure::{
     ConsumerReport, InfrastructureReport, PublisherReport, StoreReport, WriterReport,
 };
@@ -56,6 +57,13 @@ fn infrastructure_is_a_table_for_each_part_and_trouble_stands_below() {
             group: "nakku-analytics".into(),
             consumed: 390,
             lag: 12,
+            rebuilding: Some(Rebuilding {
+                intakes: 320,
+                intakes_left: 12,
+                rows_read: 400,
+                rows: 1_200,
+                ..Default::default()
+            }),
             ..Default::default()
         }],
         others: vec![server("redis", false, "127.0.0.1:6379")],
@@ -76,9 +84,9 @@ fn infrastructure_is_a_table_for_each_part_and_trouble_stands_below() {
 ────────────────────────────────────────────────────────────────────────
   order       node-1@1            12    3s         400               1
 
-  consumer          node       behind   consumed   dead letters   gaps   stuck
-────────────────────────────────────────────────────────────────────────────────
-  nakku-analytics   node-1@1       12        390              0      0       0
+  consumer          node       behind   consumed   dead letters   gaps   stuck   rebuilding
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  nakku-analytics   node-1@1       12        390              0      0       0   12 of 320 left, 400 of 1200 rows read
 
 node-1@1: writer 0 of mysql://127.0.0.1:3306 has had a transaction under way for 2s
 node-1@1: writer 0 of mysql://127.0.0.1:3306 failed last 12s ago: a deadlock (repeat 2)
