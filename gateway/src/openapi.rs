@@ -116,23 +116,4 @@ mod tests {
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        let document = document();
-        let mut open = vec![&document];
-        while let Some(value) = open.pop() {
-            match value {
-                Value::Object(members) => {
-                    if let Some(Value::String(reference)) = members.get("$ref") {
-                        let pointer = reference.strip_prefix('#').unwrap();
-                        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
-                    }
-                    open.extend(members.values());
-                }
-                Value::Array(items) => open.extend(items),
-                _ => {}
-            }
-        }
-    }
 }

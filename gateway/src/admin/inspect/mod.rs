@@ -23,6 +23,7 @@ mod views;
 
 use axum::Router;
 use axum::routing::{get, post};
+use nakku_cluster::inspect::ProfileFormat;
 use nakku_cluster::{Cluster, Failure};
 use utoipa::OpenApi;
 
@@ -97,7 +98,7 @@ pub(crate) fn routes(cluster: Cluster) -> Router {
         acts::resume,
         profile::take,
     ),
-    components(schemas(bodies::Told))
+    components(schemas(bodies::Told, ProfileFormat))
 )]
 pub(crate) struct Documented;
 
