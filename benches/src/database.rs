@@ -1,13 +1,11 @@
 //! The database server: the one that was given, or a throw-away MariaDB with its default durability.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use sqlx::{Connection as _, MySqlConnection};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 
 use crate::error::BenchError;
+use crate::throw_away::{ThrowAway, Wanted};
 
 /// A database server for one run.
 #[derive(Debug)]
@@ -16,12 +14,9 @@ pub struct Database {
     pub url: String,
     /// Its process, where it was started here.
     pub pid: Option<u32>,
-    /// Holds the pipe whose end stops the server, however this process ends.
-    _script: Option<Child>,
+    /// It ends with it.
+    _server: Option<ThrowAway>,
 }
-
-/// Where the repository's script for servers is, seen from its root.
-pub(crate) const SCRIPT: &str = "deploy/servers/run";
 
 impl Database {
     /// The given server, the one that the script for servers has started around this program, or one of its own.
@@ -37,7 +32,7 @@ impl Database {
         match url.or(around.as_deref()) {
             Some(of_it) => {
                 let pid = if url.is_none() { pid() } else { None };
-                let database = Self { url: of_it.to_owned(), pid, _script: None };
+                let database = Self { url: of_it.to_owned(), pid, _server: None };
                 let there = database.own().await?;
                 if there.is_empty() {
                     return Ok(database);
@@ -68,27 +63,15 @@ impl Database {
         Ok(sqlx::query_scalar(sql).fetch_all(&mut self.connect().await?).await?)
     }
 
-    /// The script runs `cat` as its command: that ends, and the server with it, when this process has
-    /// closed the pipe, which the kernel does for whatever reason the process ends.
     async fn start() -> Result<Self, BenchError> {
-        let what = "a throw-away MariaDB";
-        let script = script().ok_or_else(|| {
-            BenchError::failed(what, format!("found no {SCRIPT}; run this in the repository, or give --database URL"))
-        })?;
-        let mut child = Command::new(script)
-            .args(["with", "mariadb", "--", "sh", "-c"])
-            .arg("echo \"$NAKKU_TEST_MARIADB_URL $(cat \"$NAKKU_TEST_MARIADB_DIR/pid\")\"; exec cat >/dev/null")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let output = child.stdout.take().ok_or_else(|| BenchError::failed(what, "no output"))?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).await?;
-        let Some((url, pid)) = line.trim().split_once(' ') else {
-            return Err(BenchError::failed(what, format!("did not start; try: {SCRIPT} install")));
-        };
-        Ok(Self { url: url.to_owned(), pid: pid.parse().ok(), _script: Some(child) })
+        let server = ThrowAway::start(Wanted {
+            server: "mariadb",
+            what: "a throw-away MariaDB",
+            instead: "--database URL",
+            tell: "$(cat \"$NAKKU_TEST_MARIADB_DIR/pid\")",
+        });
+        let server = server.await?;
+        Ok(Self { url: server.url.clone(), pid: server.rest.parse().ok(), _server: Some(server) })
     }
 
     /// A session of the driver alone, as the baselines use it.
@@ -111,13 +94,4 @@ impl Database {
             .await?;
         Ok(vec![("database".into(), format!("{version} (flush at commit {flush})"))])
     }
-}
-
-/// Looked for above the working folder, the program and the sources.
-pub(crate) fn script() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok();
-    let starts = [std::env::current_dir().ok(), program, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
-    let mut scripts =
-        starts.iter().flatten().flat_map(|start| start.ancestors()).map(|folder: &Path| folder.join(SCRIPT));
-    scripts.find(|script| script.exists())
 }

@@ -6,7 +6,7 @@
 //! - [`report`]: figures with median and spread, the targets that they must meet, as table and JSON
 //! - [`statistics`]: series and percentiles
 //! - [`machine`]: what ran, on what, and how much processor time each process took
-//! - [`database`]: the throw-away database server; [`brokers`]: the throw-away Kafka
+//! - [`database`], [`brokers`]: MariaDB and Kafka, those that were given or [`throw_away`] ones
 //! - [`load`]: callers in a closed loop
 //! - [`http`]: a server beside this process, and a lean client
 //! - [`node`]: nodes without the gateway
@@ -25,6 +25,7 @@ pub mod peer;
 pub mod report;
 pub mod scenario;
 pub mod statistics;
+pub mod throw_away;
 
 use std::path::PathBuf;
 use std::pin::Pin;
