@@ -91,8 +91,10 @@ async fn no_request_fails_while_an_operator_moves_drains_and_passivates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_effect_of_an_entity_that_has_just_moved_is_retried_and_given_up() {
     // Nobody listens at this port.
-    let mail = vec![("NOTIFICATION_SMTP_URL", "smtp://127.0.0.1:9".to_owned())];
-    let mut cluster = Cluster::start_with(3, mail).await;
+    let mail = ("NOTIFICATION_SMTP_URL", "smtp://127.0.0.1:9".to_owned());
+    // And a node that is silent for a while is not declared down.
+    let lease = ("CLUSTER_LEASE_MS", "60000".to_owned());
+    let mut cluster = Cluster::start_with(3, vec![mail, lease]).await;
     let desk = Desk { client: reqwest::Client::new(), url: cluster.nodes["node-1"].admin.clone() };
     let body = json!({ "email": "moved@example.com", "password": "a long enough password", "name": "Moved" });
     let api = &cluster.nodes["node-1"].api;
@@ -130,18 +132,37 @@ async fn an_effect_of_an_entity_that_has_just_moved_is_retried_and_given_up() {
     let (status, said) = desk.ask(&format!("{inbox}/effects/mail/retry"), json!({})).await;
     assert_eq!(status, 404, "{said}");
 
-    // A node that does not answer is named, and the others are answered for all the same.
-    cluster.freeze("node-3");
-    let began = Instant::now();
-    let nodes = desk.get("nodes").await;
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    let silent: Vec<_> = nodes["silent"].as_array().expect("a list").iter().map(|one| &one["node"]).collect();
-    assert!(silent.len() == 1 && silent[0].as_str().is_some_and(|node| node.starts_with("node-3@")), "{nodes}");
-    assert_eq!(nodes["items"].as_array().map(Vec::len), Some(2), "{nodes}");
-    cluster.thaw("node-3");
+    a_silent_node_holds_up_no_answer(&mut cluster, &desk).await;
     let log = cluster.log_of("node-1");
     let noted = log.lines().filter(|line| line.contains("nakku::audit") && line.contains("retry_effect"));
     assert_eq!(noted.count(), 5, "every act is in the audit log");
+}
+
+/// A node that does not answer is named when its time is over, and the others are answered for all the same. That it was
+/// its time, and not the link, which is given up a few seconds later, stands in the reason; on a busy machine the link
+/// may be first once.
+async fn a_silent_node_holds_up_no_answer(cluster: &mut Cluster, desk: &Desk) {
+    for _ in 0..5 {
+        cluster.freeze("node-3");
+        let began = Instant::now();
+        let nodes = desk.get("nodes").await;
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        cluster.thaw("node-3");
+        let silent = nodes["silent"].as_array().expect("a list");
+        assert!(
+            silent.len() == 1 && silent[0]["node"].as_str().is_some_and(|node| node.starts_with("node-3@")),
+            "{nodes}"
+        );
+        assert_eq!(nodes["items"].as_array().map(Vec::len), Some(2), "{nodes}");
+        if silent[0]["reason"].as_str().is_some_and(|reason| reason.contains("within the deadline")) {
+            return;
+        }
+        while desk.get("nodes").await["items"].as_array().map(Vec::len) != Some(3) {
+            assert!(began.elapsed() < PATIENCE, "node-3 answers again");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    panic!("it was waited for longer than a node may take");
 }
 
 /// Where the operator sits.
