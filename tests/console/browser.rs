@@ -136,8 +136,13 @@ impl Browser {
     /// Presses a key with a text.
     pub async fn press(&mut self, key: &str) {
         let text = if key.chars().count() == 1 { key } else { "" };
-        self.call("Input.dispatchKeyEvent", json!({ "type": "keyDown", "key": key, "text": text })).await;
-        self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key })).await;
+        // What the browser itself does about a key goes by its code.
+        let code = if key == "Escape" { 27 } else { 0 };
+        let event = |what: &str| json!({ "type": what, "key": key, "windowsVirtualKeyCode": code });
+        let mut down = event("keyDown");
+        down["text"] = text.into();
+        self.call("Input.dispatchKeyEvent", down).await;
+        self.call("Input.dispatchKeyEvent", event("keyUp")).await;
     }
 
     /// Keeps a picture of what is seen.

@@ -1,5 +1,6 @@
 //! The cluster that the console shows, with somebody who orders.
 
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,11 @@ impl Dev {
     /// Base URL of the admin listener of the first node.
     pub fn admin(&self) -> String {
         self.cluster.admin(0)
+    }
+
+    /// Where it keeps its data.
+    pub fn folder(&self) -> &Path {
+        self.cluster.folder()
     }
 
     /// The key of a customer who has just registered.

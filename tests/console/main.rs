@@ -11,10 +11,11 @@ mod dev;
 mod support;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use self::browser::Browser;
+use self::browser::{Browser, PATIENCE};
 use self::dev::Dev;
 
 /// An account of the demo shop.
@@ -73,7 +74,10 @@ async fn every_view_shows_a_living_cluster_and_what_is_done_is_seen() {
     browser.press("o").await;
     browser.until("a key opens a view", "document.querySelector('.view.overview .box')").await;
 
+    dialogs(&mut browser).await;
     follow_a_trace(&mut dev, &mut browser).await;
+    passivate_idle(&mut browser).await;
+    profile(&dev, &mut browser).await;
     passivate(&mut dev, &mut browser).await;
     move_shard(&mut browser).await;
     kill(&dev, &mut browser).await;
@@ -104,6 +108,56 @@ async fn log_in(browser: &mut Browser) {
         .await;
     let hidden = browser.evaluate("document.cookie").await;
     assert_eq!(hidden, "", "scripts don't see the cookie");
+}
+
+/// What asks for something fits every screen, and Escape leaves it.
+async fn dialogs(browser: &mut Browser) {
+    for (view, button, name) in [
+        ("nodes", "[aria-label='Log levels of node-1']", "log-levels"),
+        ("nodes", "[aria-label='Profile node-1']", "profile"),
+        ("nodes", "[aria-label='Drain node-1']", "drain"),
+        ("shards", "[aria-label^=Move]", "move"),
+        ("types", ".choices button", "passivate-idle"),
+    ] {
+        browser.evaluate(&format!("location.hash = '#/{view}'")).await;
+        let button = format!("document.querySelector(\".view.{view} {button}\")");
+        browser.until("there is something to press", &button).await;
+        browser.evaluate(&format!("{button}.click()")).await;
+        browser.until("it asks", "document.querySelector('dialog[open] input')").await;
+        for colours in ["light", "dark"] {
+            for (size, width, height) in SIZES {
+                browser.look_like(width, height, colours).await;
+                browser.evaluate("new Promise(requestAnimationFrame)").await;
+                let fits = "(() => { const { left, right, top, bottom } = document.querySelector('dialog').getBoundingClientRect();
+                    return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight; })()";
+                assert_eq!(browser.evaluate(fits).await, true, "{name} does not fit {width} x {height}");
+                browser.keep_picture(&picture(&format!("dialog-{name}-{size}-{colours}"))).await;
+            }
+        }
+        browser.look_like(1280, 860, "light").await;
+        browser.press("Escape").await;
+        browser.until("it is left", "!document.querySelector('dialog')").await;
+    }
+}
+
+/// It is told how many would go before they go.
+async fn passivate_idle(browser: &mut Browser) {
+    browser.evaluate("location.hash = '#/types?kind=product.product'").await;
+    let button = "document.querySelector('.view.types .choices button')";
+    browser.until("there is something to press", button).await;
+    browser.evaluate(&format!("{button}.click()")).await;
+    browser.until("it asks for how long", "document.querySelector('dialog[open] input[name=idle_s]')").await;
+    browser
+        .evaluate(
+            "(() => { const form = document.querySelector('dialog form'); form.elements.idle_s.value = '0';
+               form.requestSubmit(form.querySelector('.strong')); })()",
+        )
+        .await;
+    let told = "document.querySelector('dialog')?.textContent.includes('of product.product match right now.')";
+    browser.until("they are counted", told).await;
+    give_reason(browser, "").await;
+    let done = "document.querySelector('#notices').textContent.includes('entities leave the memory.')";
+    browser.until("it is said how many went", done).await;
 }
 
 /// Fills in the dialog that is open, and confirms it.
@@ -138,6 +192,32 @@ async fn follow_a_trace(dev: &mut Dev, browser: &mut Browser) {
         }
     }
     browser.look_like(1280, 860, "light").await;
+}
+
+/// A flame graph comes as a file, of another node than the one that is asked.
+async fn profile(dev: &Dev, browser: &mut Browser) {
+    let folder = dev.folder().join("downloads");
+    std::fs::create_dir_all(&folder).expect("a folder for files");
+    browser.call("Browser.setDownloadBehavior", json!({ "behavior": "allow", "downloadPath": folder })).await;
+    browser.evaluate("location.hash = '#/nodes'").await;
+    let button = "document.querySelector('td [aria-label=\"Profile node-2\"]')";
+    browser.until("a node can be profiled", button).await;
+    browser.evaluate(&format!("{button}.click()")).await;
+    // Not even a node of which nobody wants anything rests for so long.
+    give_reason(browser, "form.elements.seconds.value = '5'").await;
+    let notices = "document.querySelector('#notices').textContent";
+    browser.until("it is there", &format!("{notices}.includes('The profile of node-2 is there.')")).await;
+    let file = folder.join("node-2.svg");
+    let begun = Instant::now();
+    loop {
+        let picture = std::fs::read_to_string(&file).unwrap_or_default();
+        if picture.trim_end().ends_with("</svg>") {
+            assert!(picture.contains("<title>"), "frames have names");
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no picture in {}", file.display());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn passivate(dev: &mut Dev, browser: &mut Browser) {

@@ -5,6 +5,8 @@ const BASE = "/admin/v1";
 const SILENCE_MAX_MS = 10_000;
 const PAUSE_MIN_MS = 500;
 const PAUSE_MAX_MS = 4_000;
+// How long the browser may take to begin with a file.
+const KEPT_MS = 30_000;
 
 export const session = { operator: null, csrf: "" };
 
@@ -46,6 +48,16 @@ export async function request(method, path, body, signal) {
 
 export const get = (path, signal) => request("GET", path, undefined, signal);
 export const post = (path, body) => request("POST", path, body);
+
+// What comes is no JSON; the browser keeps it as a file of this name.
+export async function download(path, body, name) {
+  const answer = await send("POST", path, body);
+  const url = URL.createObjectURL(await answer.blob());
+  const link = document.createElement("a");
+  Object.assign(link, { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
+}
 
 export async function logIn(credentials) {
   Object.assign(session, await request("POST", "/session", credentials));

@@ -24,7 +24,7 @@ function page({ items, silent }, orders, changed) {
     table("Journal writers", WRITERS, all("writers"), orders.writers, changed, ({ node, location, lane }) => `${node} ${location} ${lane}`),
     all("writers").map(trouble),
     el("h2", {}, "Servers"),
-    table("Servers", SERVERS, servers, null, null, ({ node, name }) => `${node} ${name}`),
+    table("Servers", servers.some(({ error, refused }) => error || refused?.length) ? SERVERS : SERVERS.slice(0, -1), servers, null, null, ({ node, name }) => `${node} ${name}`),
     el("h2", {}, "Consumers"),
     table("Consumers", CONSUMERS, all("consumers"), orders.consumers, changed, ({ node, group }) => `${node} ${group}`),
     el("h2", {}, "Publishers"),
@@ -48,7 +48,7 @@ const figure = (name, of, show = count) => ({ name, of, show: (one) => show(of(o
 const bad = (text) => el("span", { class: "badge bad" }, text);
 
 const WRITERS = [
-  { name: "Writer", of: ({ location, lane }) => `${location} ${lane}`, show: ({ location, lane }) => [el("strong", {}, `lane ${lane}`), " ", el("small", {}, location)] },
+  { name: "Writer", wide: true, of: ({ location, lane }) => `${location} ${lane}`, show: ({ location, lane }) => [el("strong", {}, `lane ${lane}`), " ", el("small", {}, location)] },
   node,
   { name: "Queue", of: ({ queue }) => queue, show: ({ queue, queue_max }) => `${count(queue)} of ${count(queue_max)}`, figure: true },
   figure("Transactions/s", ({ commits }) => commits.commits_per_s, rate),

@@ -1,8 +1,8 @@
 // Nodes as they see themselves, their links, and draining them.
 
 import { el, render } from "./dom.js";
-import { post } from "./api.js";
-import { askReason, attempt } from "./dialog.js";
+import { download, post } from "./api.js";
+import { askReason, attempt, notice } from "./dialog.js";
 import { bytes, count, micros, nodeName, percent, seconds } from "./format.js";
 import { silentNote, table } from "./table.js";
 
@@ -18,9 +18,10 @@ export function start(place, context) {
 function page({ items, silent }, order, changed) {
   const members = items[0]?.status.nodes ?? [];
   const stateOf = (node) => members.find(({ name, generation }) => `${name}@${generation}` === node)?.state ?? "unknown";
+  const newest = Math.max(...items.map(({ status }) => status.view_version));
   const columns = [
     { name: "Node", of: ({ node }) => node, show: ({ node }) => el("strong", {}, node) },
-    { name: "State", of: ({ node }) => stateOf(node), show: (node) => states(node, stateOf(node.node)) },
+    { name: "State", of: ({ node }) => stateOf(node), show: (node) => states(node, stateOf(node.node), newest) },
     { name: "Version", of: ({ version }) => version },
     { name: "Up for", of: ({ uptime_s }) => uptime_s, show: ({ uptime_s }) => seconds(uptime_s), figure: true },
     { name: "CPU", of: ({ cpu_percent }) => cpu_percent, show: ({ cpu_percent }) => percent(cpu_percent), figure: true },
@@ -28,8 +29,7 @@ function page({ items, silent }, order, changed) {
     { name: "Entities", of: ({ loaded }) => loaded, show: ({ loaded }) => count(loaded), figure: true },
     { name: "In flight", of: ({ in_flight }) => in_flight, show: ({ in_flight }) => count(in_flight), figure: true },
     { name: "Clock", of: ({ clock_offset_ms }) => clock_offset_ms, figure: true, show: ({ clock_offset_ms }) => clock(clock_offset_ms) },
-    { name: "Admin", of: ({ admin }) => admin ?? "" },
-    { name: "View", of: ({ status }) => status.view_version, figure: true },
+    { name: "Admin", of: ({ admin }) => admin ?? "", show: ({ admin }) => el("small", {}, admin ?? "") },
     { name: "Act", of: () => "", show: ({ node }) => acts(node, stateOf(node)) },
   ];
   const known = new Set(items.map(({ node }) => node));
@@ -55,11 +55,13 @@ function clock(offset) {
   return Math.abs(offset) > CLOCK_OFF_MS ? el("span", { class: "badge warn" }, text) : text;
 }
 
-function states(node, state) {
+function states(node, state, newest) {
+  const view = node.status.view_version;
   return [
     el("span", { class: `badge ${state === "up" ? "good" : "warn"}` }, state), " ",
     node.ready ? null : el("span", { class: "badge warn" }, "not ready"), " ",
-    node.lease_valid ? null : el("span", { class: "badge bad" }, "no lease"),
+    node.lease_valid ? null : el("span", { class: "badge bad" }, "no lease"), " ",
+    view < newest ? el("span", { class: "badge warn", title: "It does not know the newest view yet" }, `view ${view} of ${newest}`) : null,
   ];
 }
 
@@ -70,6 +72,8 @@ function acts(node, state) {
     state === "drained" ? button("Undrain", `Lets ${name} take shards again.`, `/nodes/${encodeURIComponent(name)}/undrain`, name) : null,
     " ",
     el("button", { type: "button", onclick: () => log(name), "aria-label": `Log levels of ${name}` }, "Log…"),
+    " ",
+    el("button", { type: "button", onclick: () => profile(name), "aria-label": `Profile ${name}` }, "Profile…"),
   ];
 }
 
@@ -81,6 +85,17 @@ async function log(name) {
   if (!given) return;
   const body = { ...given, for_s: Number(given.for_s) };
   await attempt(`${name} logs by ${body.directives} for ${body.for_s} s.`, () => post(`/nodes/${encodeURIComponent(name)}/log-level`, body));
+}
+
+async function profile(name) {
+  const given = await askReason(`Profile ${name}`, "What its processor does for a time, as a flame graph (SVG) to keep. The node works on meanwhile.", "Begin", [
+    { name: "seconds", label: "For so many seconds", value: "10", type: "number", min: 1, max: 60 },
+  ]);
+  if (!given) return;
+  const { seconds: length, reason } = given;
+  notice(`${name} is profiled for ${length} s.`);
+  const path = `/nodes/${encodeURIComponent(name)}/profile?seconds=${encodeURIComponent(length)}&format=flamegraph`;
+  await attempt(`The profile of ${name} is there.`, () => download(path, { reason }, `${name}.svg`));
 }
 
 function button(title, explanation, path, what = "") {

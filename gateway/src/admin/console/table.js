@@ -14,7 +14,8 @@ export function table(label, columns, rows, order, changed, keyOf) {
     el("table", { "aria-label": label }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));
 }
 
-const classes = (column) => [column.figure ? "figure" : "", column.wide ? "wide" : ""].join(" ").trim() || null;
+const classes = (column) => [column.figure ? "figure" : "", column.wide ? "wide" : "", column.name === "Act" ? "act" : ""]
+  .filter(Boolean).join(" ") || null;
 
 function headOf(column, index, order, changed) {
   if (!order || !column.of || !column.name) return el("th", { scope: "col", class: classes(column) }, column.name);
