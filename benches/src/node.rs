@@ -14,12 +14,16 @@ use nakku_cluster::service::Service;
 use nakku_cluster::topology::{SHARD_COUNT_DEFAULT, ServiceTopology, Topology};
 
 use crate::error::BenchError;
+use crate::http::server::COOKIE;
 
 /// How long anything waits for a node.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Entities that are to stay in memory do.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 const LOADED_MAX: u32 = 1_000_000;
+/// What `nakku node` calls its cluster, and the first of `databases.default`.
+const SHOP_CLUSTER: &str = "nakku";
+const SHOP_SERVER: &str = "default-1";
 
 /// Starts a node of this process with the default settings, except that nothing is passivated.
 ///
@@ -40,7 +44,29 @@ pub async fn start_with_kafka(
     services: Vec<Service>,
     kafka: Option<KafkaSettings>,
 ) -> Result<Node, BenchError> {
+    start_as(settings(name, roles, database_url, kafka), services).await
+}
+
+/// The same in a cluster of `nakku node`, which has one server for all databases.
+///
+/// # Errors
+/// When it does not start.
+pub async fn join(name: &str, roles: &[&str], database_url: &str, services: Vec<Service>) -> Result<Node, BenchError> {
     let settings = NodeSettings {
+        databases: [(SHOP_SERVER.to_owned(), database_url.to_owned())].into(),
+        topology: Topology::new(SHOP_CLUSTER, ServiceTopology::spread(SHARD_COUNT_DEFAULT, [SHOP_SERVER])),
+        link_cookie: COOKIE.into(),
+        ..settings(name, roles, database_url, None)
+    };
+    start_as(settings, services).await
+}
+
+async fn start_as(settings: NodeSettings, services: Vec<Service>) -> Result<Node, BenchError> {
+    Node::start(settings, services, Vec::new()).await.map_err(|error| BenchError::failed("starting a node", error))
+}
+
+fn settings(name: &str, roles: &[&str], database_url: &str, kafka: Option<KafkaSettings>) -> NodeSettings {
+    NodeSettings {
         name: name.into(),
         roles: Roles::new(roles.iter().copied()),
         cluster_database: database_url.to_owned(),
@@ -61,8 +87,7 @@ pub async fn start_with_kafka(
         replica_staleness: Duration::from_secs(2),
         kafka,
         version: env!("CARGO_PKG_VERSION").into(),
-    };
-    Node::start(settings, services, Vec::new()).await.map_err(|error| BenchError::failed("starting a node", error))
+    }
 }
 
 /// A folder for SQLite files that goes when this does.

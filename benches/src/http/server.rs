@@ -16,6 +16,10 @@ use super::client::Client;
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// The token of its admin API.
 pub const ADMIN_TOKEN: &str = "bench-admin-token-0123456789abcdef0123456789";
+/// What its cluster's nodes know each other by.
+pub const COOKIE: &str = "bench-cookie-0123456789abcdef0123456789";
+/// Longer than any scenario lasts.
+const NEVER_MS: &str = "86400000";
 /// The services that have ports of their own.
 const SERVICES: [&str; 10] =
     ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location", "analytics"];
@@ -51,6 +55,23 @@ impl Server {
         Self::launch(executable, database_url, &format!("bench-{roles}"), &settings).await
     }
 
+    /// Starts one of several nodes that have every role, from whose memory nothing goes by itself. The first has no
+    /// other to join.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub async fn member(
+        executable: &Path,
+        database_url: &str,
+        other: Option<&Self>,
+        name: &str,
+    ) -> Result<Self, BenchError> {
+        let seed = other.map(|other| other.links.to_string());
+        let mut settings = vec![("NAKKU_ENTITIES_IDLE_MS", NEVER_MS)];
+        settings.extend(seed.as_deref().map(|seed| ("NAKKU_NODE_SEED", seed)));
+        Self::launch(executable, database_url, name, &settings).await
+    }
+
     async fn launch(
         executable: &Path,
         database_url: &str,
@@ -71,7 +92,7 @@ impl Server {
             .env("NAKKU_LISTEN_LINKS", links.to_string())
             .env("NAKKU_LINKS_TLS", "off")
             .env("NAKKU_SERVICE_PORTS_HOST", "127.0.0.1")
-            .env("NAKKU_CLUSTER_COOKIE", "bench-cookie-0123456789abcdef0123456789")
+            .env("NAKKU_CLUSTER_COOKIE", COOKIE)
             .env("NAKKU_AUTH_JWT_SECRET", "bench-jwt-secret-0123456789abcdef0123456789")
             .env("NAKKU_AUTH_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("NAKKU_PAYMENT_SIMULATED_CARD", "true")

@@ -10,7 +10,7 @@ mod process;
 use serde::Serialize;
 
 use crate::error::BenchError;
-use crate::scenario::{ask, events, failover, hot_item, idle};
+use crate::scenario::{ask, events, failover, hot_item, idle, inspect};
 
 pub use process::Peer;
 
@@ -32,6 +32,7 @@ pub async fn run(rest: &[String]) -> Result<(), BenchError> {
         ["failover-node", url, name] => failover::node(url, name).await,
         ["idle-entities", url, count] => idle::entities(url, number(count)?).await,
         ["idle-actors", count] => idle::actors(number(count)?).await,
+        ["inspect-load", url, count] => inspect::carts::load(url, number(count)?).await,
         ["reserve", url, rest] => hot_item::asks::reserve(url, serde_json::from_str(rest)?).await,
         _ => Err(BenchError::Usage(format!("there is no peer task {:?}", words.join(" ")))),
     }

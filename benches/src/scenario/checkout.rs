@@ -23,8 +23,8 @@ use crate::statistics::Series;
 const CLIENTS: usize = 32;
 /// Each client takes turns with so many customers: a cart is cleared shortly after its order is confirmed.
 const CUSTOMERS_PER_CLIENT: usize = 4;
-const STORES: [&str; 3] = ["s-bench-1", "s-bench-2", "s-bench-3"];
-const PRODUCTS: u32 = 30;
+pub(super) const STORES: [&str; 3] = ["s-bench-1", "s-bench-2", "s-bench-3"];
+pub(super) const PRODUCTS: u32 = 30;
 /// A cart that is still held by the order before is tried again after this.
 const SEALED_PAUSE: Duration = Duration::from_millis(2);
 /// How long an order may take to be confirmed.
@@ -101,13 +101,21 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
 /// # Errors
 /// When a request is refused.
 pub(super) async fn prepare(server: &Server) -> Result<Vec<Session>, BenchError> {
+    prepare_for(server, CLIENTS * CUSTOMERS_PER_CLIENT).await
+}
+
+/// The same with so many customers.
+///
+/// # Errors
+/// When a request is refused.
+pub(super) async fn prepare_for(server: &Server, customers: usize) -> Result<Vec<Session>, BenchError> {
     let mut staff = shop::staff(server).await?;
     let stores = STORES.map(|store| (store, shop::SUPPLY_MAX));
     for number in 0..PRODUCTS {
         shop::product(&mut staff, &sku(number), number, &stores).await?;
     }
-    eprintln!("registering {} customers", CLIENTS * CUSTOMERS_PER_CLIENT);
-    shop::customers(server.api, "buyer", CLIENTS * CUSTOMERS_PER_CLIENT).await
+    eprintln!("registering {customers} customers");
+    shop::customers(server.api, "buyer", customers).await
 }
 
 /// What one kind of checkout took, repeat by repeat.
@@ -167,8 +175,8 @@ struct Buyer {
 
 /// What of an order tells how it is.
 #[derive(Deserialize)]
-struct Placed {
-    id: String,
+pub(super) struct Placed {
+    pub id: String,
     status: String,
 }
 
@@ -196,7 +204,7 @@ impl Buyer {
 }
 
 /// A cart that the order before still holds is tried again.
-async fn put_in(client: &mut Client, item: &str, body: &str) -> Result<(), BenchError> {
+pub(super) async fn put_in(client: &mut Client, item: &str, body: &str) -> Result<(), BenchError> {
     let began = Instant::now();
     loop {
         let answer = client.send("PUT", item, "", body).await?;
@@ -208,7 +216,7 @@ async fn put_in(client: &mut Client, item: &str, body: &str) -> Result<(), Bench
     }
 }
 
-async fn confirmed(client: &mut Client, placed: Placed) -> Result<(), BenchError> {
+pub(super) async fn confirmed(client: &mut Client, placed: Placed) -> Result<(), BenchError> {
     let Placed { id, mut status } = placed;
     let began = Instant::now();
     let path = format!("/api/v1/orders/{id}");
@@ -226,6 +234,6 @@ async fn confirmed(client: &mut Client, placed: Placed) -> Result<(), BenchError
     if status == "cancelled" { Err(BenchError::failed("an order", format!("{id} was cancelled"))) } else { Ok(()) }
 }
 
-fn sku(number: u32) -> String {
+pub(super) fn sku(number: u32) -> String {
     format!("bench-butter-{number}")
 }

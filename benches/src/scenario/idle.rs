@@ -81,10 +81,25 @@ async fn kibibytes_each(mut peer: Peer) -> Result<f64, BenchError> {
 /// When they can't be loaded.
 pub async fn entities(url: &str, count: usize) -> Result<(), BenchError> {
     let node = node::start("idle", &["cart"], url, vec![cart::service()]).await?;
+    load(&node.cluster(), count).await?;
+    let loaded: usize = node.cluster().status().await.services.iter().map(|service| service.loaded_here as usize).sum();
+    if loaded < count {
+        return Err(BenchError::failed("loading", format!("only {loaded} of {count} are loaded")));
+    }
+    peer::say(&count)?;
+    peer::until_released().await;
+    Ok(())
+}
+
+/// Puts so many carts with one line each into the memory of whoever owns them, all durable.
+///
+/// # Errors
+/// When one can't be filled.
+pub(super) async fn load(cluster: &Cluster, count: usize) -> Result<(), BenchError> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut loaders = JoinSet::new();
     for _ in 0..LOADERS {
-        let (cluster, next) = (node.cluster(), Arc::clone(&next));
+        let (cluster, next) = (cluster.clone(), Arc::clone(&next));
         loaders.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -98,20 +113,19 @@ pub async fn entities(url: &str, count: usize) -> Result<(), BenchError> {
     while let Some(ended) = loaders.join_next().await {
         ended.map_err(|error| BenchError::failed("a loader", error))??;
     }
-    let loaded: usize = node.cluster().status().await.services.iter().map(|service| service.loaded_here as usize).sum();
-    if loaded < count {
-        return Err(BenchError::failed("loading", format!("only {loaded} of {count} are loaded")));
-    }
-    peer::say(&count)?;
-    peer::until_released().await;
     Ok(())
 }
 
+/// The cart of a number.
+pub(super) fn cart(number: usize) -> Key {
+    Key::new(format!("u-{number:08}")).expect("letters, digits and a dash")
+}
+
 async fn fill(cluster: &Cluster, number: usize) -> Result<(), BenchError> {
-    let key = |text: String| Key::new(text).expect("letters, digits and a dash");
+    let store = Key::new("s-1").expect("letters, digits and a dash");
     let line = cart::Line { sku: "butter-500g".into(), name: "Butter, 500 g".into(), quantity: 1, price_minor: 28_500 };
-    let command = cart::Command::Add { store: key("s-1".into()), line };
-    let target = Ref::<Cart>::new(key(format!("u-{number:08}")));
+    let command = cart::Command::Add { store, line };
+    let target = Ref::<Cart>::new(cart(number));
     let answer = cluster.ask(&target, &command, Ask::within(PATIENCE)).await;
     answer.map(drop).map_err(|error| BenchError::failed("filling a cart", error))
 }

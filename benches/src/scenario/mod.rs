@@ -7,7 +7,7 @@
 //! - [`failover`]: from the death of an owner to the first answer of its entities
 //! - [`live`]: many WebSockets, and a rider's position from gateway to gateway
 //! - [`events`]: events from commit over Kafka to a consumer, against librdkafka's own producer
-//! - [`inspect`]: what looking costs the checkouts
+//! - [`inspect`]: what looking costs the checkouts, and how long it takes
 //! - [`idle`]: memory of loaded idle entities against bare actors
 
 pub mod ask;

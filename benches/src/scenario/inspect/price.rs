@@ -6,80 +6,53 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::checkout::{Found, PAYMENTS, prepare};
-use crate::arguments::{BenchArguments, Scenario};
+use crate::arguments::BenchArguments;
 use crate::database::Database;
 use crate::error::BenchError;
 use crate::http::client::Client;
 use crate::http::server::{ADMIN_TOKEN, Server};
-use crate::machine::Watch;
-use crate::report::{Bound, Figure, Report, Target};
+use crate::scenario::checkout::{Found, PAYMENTS, prepare};
 use crate::statistics::Series;
 
 /// What a console shows at the same time, and what `top` asks, each as often as they do.
-const VIEWS: [&str; 6] = ["nodes", "shards", "types", "moves", "points", "top?by=messages&limit=50"];
+pub(super) const VIEWS: [&str; 6] = ["nodes", "shards", "types", "moves", "points", "top?by=messages&limit=50"];
 /// How often a view is refreshed.
-const REFRESH: Duration = Duration::from_secs(2);
-/// What must be reached.
-const RATIO_MIN: f64 = 0.98;
-const PAGE_P99_MILLIS_MAX: f64 = 200.0;
+pub(super) const REFRESH: Duration = Duration::from_secs(2);
 
-/// Runs the scenario.
+/// What was found, repeat by repeat.
+#[derive(Default)]
+pub(super) struct Price {
+    pub alone: Found,
+    pub watched: Found,
+    pub ratio: Series,
+    pub pages: Series,
+}
+
+/// Measures it on one node with every role.
 ///
 /// # Errors
 /// When a request is refused, or server or database fail.
-pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
-    let watch = Watch::start();
-    let database = Database::open(arguments.database_url.as_deref()).await?;
+pub(super) async fn measure(arguments: &BenchArguments, database: &Database) -> Result<Price, BenchError> {
     let server = Server::start(&arguments.node_executable, &database.url).await?;
     let sessions = prepare(&server).await?;
     let (_, choice) = PAYMENTS[0];
-    let (mut alone, mut watched) = (Found::default(), Found::default());
-    let (mut ratio, mut pages) = (Series::default(), Series::default());
+    let mut price = Price::default();
     for repeat in 0..arguments.repeats {
         eprintln!("repeat {} of {}", repeat + 1, arguments.repeats);
         // In turns, so that what else the machine does meets both alike.
         for turn in 0..2 {
             if (repeat + turn) % 2 == 0 {
-                alone.measure(arguments, &database, &server, &sessions, choice, 2 * repeat + turn).await?;
+                price.alone.measure(arguments, database, &server, &sessions, choice, 2 * repeat + turn).await?;
             } else {
                 let watchers = Watchers::start(&server);
-                watched.measure(arguments, &database, &server, &sessions, choice, 2 * repeat + turn).await?;
-                pages.push(watchers.stop().await?);
+                price.watched.measure(arguments, database, &server, &sessions, choice, 2 * repeat + turn).await?;
+                price.pages.push(watchers.stop().await?);
             }
         }
         let last = |series: &Series| series.values().last().copied().unwrap_or_default();
-        ratio.push(last(&watched.per_second) / last(&alone.per_second).max(1.0));
+        price.ratio.push(last(&price.watched.per_second) / last(&price.alone.per_second).max(1.0));
     }
-    let machine = watch.finish(
-        &[database.pid, Some(server.pid())].into_iter().flatten().collect::<Vec<_>>(),
-        database.versions().await?,
-    );
-    drop(server);
-    database.clear().await?;
-    let mut settings = Report::common_settings(arguments);
-    settings.push(("views".into(), format!("{}, each every {} s", VIEWS.join(", "), REFRESH.as_secs())));
-    Ok(Report {
-        scenario: Scenario::Inspect.name(),
-        about: "Whole checkouts by card as in `checkout`, with all views of a console refreshed and `top` running, \
-                against the same without; in turns on one node with every role. A page is one view over HTTP, asked while \
-                the checkouts run."
-            .into(),
-        settings,
-        figures: vec![
-            Figure::new("checkouts, nobody looks", "checkouts/s", &alone.per_second),
-            Figure::new("checkouts, looked at", "checkouts/s", &watched.per_second),
-            Figure::new("ratio", "", &ratio),
-            Figure::new("processor time of nakku node, nobody looks", "ms/checkout", &alone.server_millis),
-            Figure::new("processor time of nakku node, looked at", "ms/checkout", &watched.server_millis),
-            Figure::new("a page: slowest of a hundred", "ms", &pages),
-        ],
-        targets: vec![
-            Target::new("ratio", &ratio, Bound::AtLeast(RATIO_MIN)),
-            Target::new("a page, p99 (ms)", &pages, Bound::AtMost(PAGE_P99_MILLIS_MAX)),
-        ],
-        machine,
-    })
+    Ok(price)
 }
 
 /// One task for each view.
