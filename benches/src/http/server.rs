@@ -16,6 +16,8 @@ use super::client::Client;
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// The token of its admin API.
 pub const ADMIN_TOKEN: &str = "bench-admin-token-0123456789abcdef0123456789";
+/// Each shard of a node has an equal share of it, and what is loaded may be in the shards of one service alone.
+const LOADED_MAX: &str = "1000000";
 /// What its cluster's nodes know each other by.
 pub const COOKIE: &str = "bench-cookie-0123456789abcdef0123456789";
 /// Longer than any scenario lasts.
@@ -67,7 +69,7 @@ impl Server {
         name: &str,
     ) -> Result<Self, BenchError> {
         let seed = other.map(|other| other.links.to_string());
-        let mut settings = vec![("NAKKU_ENTITIES_IDLE_MS", NEVER_MS)];
+        let mut settings = vec![("NAKKU_ENTITIES_IDLE_MS", NEVER_MS), ("NAKKU_ENTITIES_LOADED_MAX", LOADED_MAX)];
         settings.extend(seed.as_deref().map(|seed| ("NAKKU_NODE_SEED", seed)));
         Self::launch(executable, database_url, name, &settings).await
     }
