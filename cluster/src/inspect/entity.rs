@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub const REPLAYED_MAX: u32 = 10_000;
 /// Rows of one read.
 const ROWS: u32 = 500;
+/// Bytes of the events of one answer, as JSON; a single event may have more.
+pub(super) const HISTORY_BYTES_MAX: usize = 96 * 1024;
 /// Members that differ by one event and are shown.
 const CHANGES_MAX: usize = 200;
 /// What stands in place of what is masked.
@@ -178,6 +180,7 @@ async fn events(place: &Place<'_>, after_version: u64, limit: usize) -> Result<H
     let mut state = instance.to_json();
     let mut version = 0;
     let mut rows = Rows::new(place);
+    let mut bytes = 0;
     while let Some(row) = rows.next().await? {
         if history.incomplete.is_none() && row.entity_version != version + 1 {
             history.incomplete = Some(rows.gap(&row));
@@ -199,11 +202,13 @@ async fn events(place: &Place<'_>, after_version: u64, limit: usize) -> Result<H
         if version <= after_version {
             continue;
         }
-        if history.events.len() >= limit {
+        let told = event(place, &row, changes);
+        bytes += serde_json::to_vec(&told).map_or(0, |json| json.len());
+        if history.events.len() >= limit || (bytes > HISTORY_BYTES_MAX && !history.events.is_empty()) {
             history.more = true;
             break;
         }
-        history.events.push(event(place, &row, changes));
+        history.events.push(told);
     }
     Ok(history)
 }

@@ -6,15 +6,17 @@
 //! somebody follows commands the budget is greater. A hop that is not kept costs a look at an atomic.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::path::HopReport;
 use crate::trace::{Hex, Traceparent};
 
-/// Bytes of all hops that a node keeps: about 50,000.
-pub const BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Bytes of all hops that a node keeps, with the queues' spare room: about 45,000.
+pub const BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Hops under way; while there are so many no other is begun, and what it would have led to is told as detached.
+pub const UNDER_WAY_MAX: usize = 2_048;
 /// Hops a second beyond which a node keeps a share of the traces only: so the memory reaches back for most of a
 /// minute under any load, and keeping costs a fraction of a thousandth of a processor.
 pub const PER_S: u64 = 1_000;
@@ -22,8 +24,10 @@ pub const PER_S: u64 = 1_000;
 pub const PER_S_FOLLOWED: u64 = 10_000;
 /// Hops of one trace that one node tells of; the first ones.
 pub const TOLD_MAX: usize = 1_000;
+/// And their bytes, so that an answer stays small in memory and on a link.
+pub const TOLD_BYTES_MAX: usize = 128 * 1024;
 /// The longest text of one hop; what is noted beyond is left out.
-const TEXT_BYTES_MAX: usize = 512;
+pub(super) const TEXT_BYTES_MAX: usize = 512;
 /// Traces are spread over so many locks.
 const RINGS: usize = 16;
 /// All traces.
@@ -38,12 +42,14 @@ pub(crate) struct Hops {
     share: AtomicU32,
     /// Hops since they were counted last.
     counted: AtomicU64,
+    under_way: AtomicUsize,
     rings: [Mutex<Ring>; RINGS],
 }
 
 struct Ring {
     hops: VecDeque<Hop>,
-    bytes: usize,
+    /// Of all their texts.
+    text_bytes: usize,
 }
 
 struct Hop {
@@ -71,8 +77,8 @@ pub(crate) struct Begun {
 
 impl Hops {
     const fn new() -> Self {
-        let rings = [const { Mutex::new(Ring { hops: VecDeque::new(), bytes: 0 }) }; RINGS];
-        Self { share: AtomicU32::new(0), counted: AtomicU64::new(0), rings }
+        let rings = [const { Mutex::new(Ring { hops: VecDeque::new(), text_bytes: 0 }) }; RINGS];
+        Self { share: AtomicU32::new(0), counted: AtomicU64::new(0), under_way: AtomicUsize::new(0), rings }
     }
 
     /// Begins to keep hops, if they are not kept already.
@@ -84,18 +90,14 @@ impl Hops {
     pub(crate) fn wants(&self, trace: Traceparent) -> bool {
         #[allow(clippy::cast_possible_truncation, reason = "its lowest bits are wanted")]
         let lowest = u32::from(trace.trace_id as u16);
-        trace.is_sampled() && lowest < self.share.load(Ordering::Relaxed)
+        trace.is_sampled()
+            && lowest < self.share.load(Ordering::Relaxed)
+            && self.under_way.load(Ordering::Relaxed) < UNDER_WAY_MAX
     }
 
     fn push(&self, hop: Hop) {
         self.counted.fetch_add(1, Ordering::Relaxed);
-        let mut ring = self.ring(hop.trace_id);
-        ring.bytes += hop.bytes();
-        ring.hops.push_back(hop);
-        while ring.bytes > BYTES_MAX / RINGS {
-            let Some(oldest) = ring.hops.pop_front() else { break };
-            ring.bytes -= oldest.bytes();
-        }
+        self.ring(hop.trace_id).push(hop);
     }
 
     /// Fits the share of traces to what has come in the last second.
@@ -115,9 +117,16 @@ impl Hops {
     /// The hops of a trace, as they ended, and how many more there are.
     pub(crate) fn of(&self, trace_id: u128) -> (Vec<HopReport>, u64) {
         let ring = self.ring(trace_id);
-        let mut all = ring.hops.iter().filter(|hop| hop.trace_id == trace_id);
-        let told = all.by_ref().take(TOLD_MAX).map(Hop::report).collect();
-        (told, all.count() as u64)
+        let (mut told, mut bytes, mut left_out) = (Vec::new(), 0, 0);
+        for hop in ring.hops.iter().filter(|hop| hop.trace_id == trace_id) {
+            bytes += size_of::<Hop>() + hop.text.len();
+            if told.len() < TOLD_MAX && bytes <= TOLD_BYTES_MAX {
+                told.push(hop.report());
+            } else {
+                left_out += 1;
+            }
+        }
+        (told, left_out)
     }
 
     fn ring(&self, trace_id: u128) -> std::sync::MutexGuard<'_, Ring> {
@@ -126,12 +135,38 @@ impl Hops {
     }
 }
 
-impl Hop {
-    /// With its share of the queue's spare room.
-    fn bytes(&self) -> usize {
-        2 * size_of::<Self>() + self.text.len()
+impl Ring {
+    const BYTES_MAX: usize = BYTES_MAX / RINGS;
+
+    fn push(&mut self, hop: Hop) {
+        // A full queue would double its room: where there is none for that, the oldest goes.
+        let (length, room) = (self.hops.len(), self.hops.capacity());
+        if length == room && self.bytes(2 * room) > Self::BYTES_MAX {
+            self.forget_oldest();
+        }
+        self.text_bytes += hop.text.len();
+        self.hops.push_back(hop);
+        while self.bytes(self.hops.capacity()) > Self::BYTES_MAX && self.forget_oldest() {
+            // Hops have become longer: what they leave of the queue's room is theirs.
+            if self.hops.len() < self.hops.capacity() / 4 {
+                self.hops.shrink_to(self.hops.capacity() / 2);
+            }
+        }
     }
 
+    fn forget_oldest(&mut self) -> bool {
+        let oldest = self.hops.pop_front();
+        self.text_bytes -= oldest.as_ref().map_or(0, |hop| hop.text.len());
+        oldest.is_some()
+    }
+
+    /// With room for so many.
+    fn bytes(&self, room: usize) -> usize {
+        room * size_of::<Hop>() + self.text_bytes
+    }
+}
+
+impl Hop {
     fn report(&self) -> HopReport {
         let mut lines = self.text.split('\n');
         let id = |id: u64| Hex { value: u128::from(id), digits: 16 }.to_string();
@@ -155,6 +190,7 @@ impl Begun {
     pub(crate) fn new(own: Traceparent, parent: u64, what: &'static str, name: String) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let began_at_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        HOPS.under_way.fetch_add(1, Ordering::Relaxed);
         Self { own, parent, what, text: Mutex::new(one_line(name)), began_at_us, began: Instant::now() }
     }
 
@@ -171,6 +207,7 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
+        HOPS.under_way.fetch_sub(1, Ordering::Relaxed);
         let text = std::mem::take(self.text.get_mut().unwrap_or_else(PoisonError::into_inner));
         HOPS.push(Hop {
             trace_id: self.own.trace_id,
@@ -219,19 +256,41 @@ mod tests {
         assert_eq!((found.len(), more, hops.of(11).0.len()), (3, 0, 0));
         assert_eq!((&*found[1].span, &*found[1].parent), ("0000000000000002", "0000000000000007"));
         assert_eq!((&*found[0].name, &*found[0].details["outcome"]), ("cart.cart/u-1", "accepted"));
-        (0..TOLD_MAX as u64 + 4).for_each(|span| hops.push(hop(12, span)));
+        let short = |span| Hop { text: "cart.cart/u-1".into(), ..hop(12, span) };
+        (0..TOLD_MAX as u64 + 4).for_each(|span| hops.push(short(span)));
         assert_eq!((hops.of(12).0.len(), hops.of(12).1), (TOLD_MAX, 4));
     }
 
     #[test]
     fn the_oldest_go_when_the_memory_is_full() {
         let hops = Hops::new();
-        let fit = BYTES_MAX / RINGS / hop(1, 1).bytes();
+        // How many are kept, and the bytes of their texts.
+        let full = || {
+            let ring = hops.ring(2);
+            let bytes = ring.bytes(ring.hops.capacity());
+            assert!(bytes <= Ring::BYTES_MAX, "{} hops in {bytes} bytes", ring.hops.len());
+            (ring.hops.len(), ring.text_bytes)
+        };
         hops.push(hop(1, 1));
-        (0..fit).for_each(|span| hops.push(hop(2, span as u64)));
+        (0..20_000).for_each(|span| hops.push(hop(2, span)));
         assert_eq!(hops.of(1).0.len(), 0);
-        let ring = hops.ring(2);
-        assert!(ring.bytes <= BYTES_MAX / RINGS && ring.hops.len() == fit, "{} bytes", ring.bytes);
+        assert!(full().0 > 3_000);
+        // Room that was made for many short ones counts when they get longer, and is given back.
+        (0..20_000).for_each(|span| hops.push(Hop { text: "x".repeat(TEXT_BYTES_MAX).into(), ..hop(2, span) }));
+        let (kept, text_bytes) = full();
+        assert!(kept > 900, "{kept}");
+        assert_eq!(text_bytes, kept * TEXT_BYTES_MAX);
+        (0..20_000).for_each(|span| hops.push(hop(2, span)));
+        assert!(full().0 > 3_000);
+    }
+
+    #[test]
+    fn an_answer_is_bounded_in_bytes() {
+        let hops = Hops::new();
+        (0..500).for_each(|span| hops.push(Hop { text: "x".repeat(TEXT_BYTES_MAX).into(), ..hop(2, span) }));
+        let (told, left_out) = hops.of(2);
+        assert_eq!(told.len(), TOLD_BYTES_MAX / (size_of::<Hop>() + TEXT_BYTES_MAX));
+        assert_eq!(told.len() as u64 + left_out, 500);
     }
 
     #[test]

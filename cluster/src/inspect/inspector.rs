@@ -22,6 +22,7 @@ use super::points::{self, Machine, POINT_EVERY};
 use super::profile;
 use super::question::{Act, ENTRIES_MAX, EntityAt, Question, TopBy};
 use super::report::{LinkReport, NodeReport, Point, Report, ShardReport, TopEntry, TypeReport};
+use super::tail::TOLD_MAX;
 use super::tree;
 use crate::events::Lag;
 use crate::metrics;
@@ -32,6 +33,8 @@ use crate::time::Timestamp;
 
 /// Questions that are answered at the same time; further ones are refused.
 pub const QUESTIONS_MAX: usize = 16;
+/// What the answers that are made at the same time may take together, in KiB; questions beyond it wait.
+pub const ANSWERS_KIB_MAX: usize = 6 * 1024;
 /// How long a shard may take to answer.
 const SHARD_PATIENCE: Duration = Duration::from_millis(500);
 /// How often the observer is seen to.
@@ -52,6 +55,8 @@ pub(crate) struct Inspector {
 pub(crate) struct InspectorState {
     inside: Arc<Inside>,
     permits: Arc<Semaphore>,
+    /// KiB of answers.
+    room: Arc<Semaphore>,
     ticking: JoinHandle<()>,
 }
 
@@ -68,7 +73,8 @@ impl Actor for Inspector {
         HOPS.begin();
         let inside = Arc::new(Inside { router: self.router.clone() });
         let ticking = tokio::spawn(tick(self.router.clone()));
-        Ok(InspectorState { inside, permits: Arc::new(Semaphore::new(QUESTIONS_MAX)), ticking })
+        let [permits, room] = [QUESTIONS_MAX, ANSWERS_KIB_MAX].map(|most| Arc::new(Semaphore::new(most)));
+        Ok(InspectorState { inside, permits, room, ticking })
     }
 
     async fn handle(
@@ -83,8 +89,10 @@ impl Actor for Inspector {
             let _ = answer.send(Report::Refused { reason });
             return Ok(());
         };
-        let inside = Arc::clone(&state.inside);
+        let (inside, room) = (Arc::clone(&state.inside), Arc::clone(&state.room));
         tokio::spawn(async move {
+            // Nobody closes the semaphore.
+            let _room = room.acquire_many(question.answer_kib()).await;
             let report = inside.answer(question).await;
             let _ = answer.send(report);
             drop(permit);
@@ -124,7 +132,7 @@ impl Inside {
             Question::Top { by, limit } => Report::Top(top(&router, by, (limit as usize).min(ENTRIES_MAX)).await),
             Question::Tail { after, kind, key, trace, limit } => {
                 let named = key.map(|key| format!("/{key}"));
-                let report = router.runtime.observer.tail.look(after, (limit as usize).min(ENTRIES_MAX), |entry| {
+                let report = router.runtime.observer.tail.look(after, (limit as usize).min(TOLD_MAX), |entry| {
                     kind.as_ref().is_none_or(|kind| entry.entity.split('/').next() == Some(kind))
                         && named.as_ref().is_none_or(|named| entry.entity.ends_with(named.as_str()))
                         && trace.as_ref().is_none_or(|trace| entry.trace == *trace)

@@ -31,6 +31,8 @@ mod hitters;
 pub(crate) mod hops;
 pub mod infrastructure;
 pub(crate) mod inspector;
+#[cfg(test)]
+mod memory_tests;
 pub(crate) mod moves;
 pub(crate) mod observe;
 mod outstanding;

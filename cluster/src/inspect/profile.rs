@@ -53,7 +53,7 @@ async fn taken(seconds: u32, format: ProfileFormat) -> Result<Vec<u8>, String> {
     Ok(profile)
 }
 
-fn keep(profile: Vec<u8>) -> Report {
+pub(super) fn keep(profile: Vec<u8>) -> Report {
     let (number, bytes) = (rand::random(), profile.len() as u64);
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept { number, profile });
     tokio::spawn(async move {

@@ -103,6 +103,17 @@ impl Question {
             _ => PATIENCE,
         }
     }
+
+    /// What its answer may take while it is made, in KiB, with the forms that it has on its way to another node.
+    pub(crate) fn answer_kib(&self) -> u32 {
+        match self {
+            Self::Entity(_) | Self::History { .. } | Self::Path { .. } | Self::Types | Self::Shards | Self::Moves => {
+                1536
+            }
+            Self::Act(_) | Self::Profile { .. } => 0,
+            _ => 768,
+        }
+    }
 }
 
 /// How a profile is shown.

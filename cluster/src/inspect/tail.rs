@@ -9,6 +9,8 @@ use super::report::{TailEntry, TailReport};
 
 /// Commands that are kept.
 pub const KEPT_MAX: usize = 4096;
+/// Commands of one answer.
+pub const TOLD_MAX: usize = 200;
 /// For how long commands are kept after somebody looked.
 const LOOKED_AT: Duration = Duration::from_secs(10);
 

@@ -12,7 +12,7 @@ use nakku_cluster::inspect::{Everywhere, Question, Report, TopBy};
 use nakku_cluster::{Cluster, Key};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -31,7 +31,13 @@ const TAIL_S: u64 = 60;
 /// And at most.
 const TAIL_S_MAX: u64 = 600;
 /// Events that wait for a reader; one that is too slow delays what comes after, and is told what it missed.
-const QUEUE: usize = 256;
+const QUEUE: usize = 64;
+/// Streams that a node has at the same time: each may hold a view, or commands of all nodes, for a reader who is slow.
+const STREAMS_MAX: usize = 24;
+/// Between a stream that is refused and the next try.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
 
 /// Which commands, and for how long.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,17 +65,17 @@ pub(super) async fn watch(
     Query(narrowed): Query<Narrowed>,
 ) -> Result<Response, Problem> {
     let view = View::named(narrowed.view.as_deref())?;
+    let permit = permit(&STREAMS)?;
     let (queue, queued) = mpsc::channel(1);
     let task = tokio::spawn(async move {
-        loop {
+        // Whoever has not taken the last one is not looked for.
+        while let Ok(place) = queue.reserve().await {
             let shown = view.look(&cluster, &narrowed).await;
-            if queue.send(Event::default().event("view").data(shown.to_string())).await.is_err() {
-                return;
-            }
+            place.send(Event::default().event("view").data(shown.to_string()));
             tokio::time::sleep(WATCH_EVERY).await;
         }
     });
-    Ok(events(queued, task.abort_handle()))
+    Ok(events(queued, task.abort_handle(), permit))
 }
 
 /// Commands as they are answered, as Server-Sent Events: `command` with a command and its node, `missed` with a node and
@@ -86,6 +92,7 @@ pub(super) async fn tail(State(cluster): State<Cluster>, Query(tailed): Query<Ta
         let detail = format!("commands are told for 1 to {TAIL_S_MAX} seconds");
         return Err(Problem::new(Code::InvalidValue, detail).field("seconds"));
     }
+    let permit = permit(&STREAMS)?;
     let (queue, queued) = mpsc::channel(QUEUE);
     let task = tokio::spawn(async move {
         let until = Instant::now() + Duration::from_secs(seconds);
@@ -94,7 +101,7 @@ pub(super) async fn tail(State(cluster): State<Cluster>, Query(tailed): Query<Ta
             let _ = queue.send(Event::default().event("end").data("{}")).await;
         }
     });
-    Ok(events(queued, task.abort_handle()))
+    Ok(events(queued, task.abort_handle(), permit))
 }
 
 async fn follow(
@@ -145,6 +152,7 @@ async fn follow(
 struct Told {
     queued: mpsc::Receiver<Event>,
     task: AbortHandle,
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Drop for Told {
@@ -153,10 +161,36 @@ impl Drop for Told {
     }
 }
 
-fn events(queued: mpsc::Receiver<Event>, task: AbortHandle) -> Response {
-    let events = stream::unfold(Told { queued, task }, async |mut told| {
+/// # Errors
+/// When there are as many streams as may be.
+fn permit(streams: &'static Semaphore) -> Result<SemaphorePermit<'static>, Problem> {
+    streams.try_acquire().map_err(|_| {
+        let detail = format!("this node has {STREAMS_MAX} streams; close one, or ask another node");
+        Problem::new(Code::Overloaded, detail).retry_after(RETRY_AFTER)
+    })
+}
+
+fn events(queued: mpsc::Receiver<Event>, task: AbortHandle, permit: SemaphorePermit<'static>) -> Response {
+    let events = stream::unfold(Told { queued, task, _permit: permit }, async |mut told| {
         let event = told.queued.recv().await?;
         Some((Ok::<_, Infallible>(event), told))
     });
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn there_are_only_so_many_streams_until_one_ends() {
+        static OWN: Semaphore = Semaphore::const_new(1);
+        let (_queue, queued) = mpsc::channel(1);
+        let task = tokio::spawn(std::future::pending::<()>());
+        let stream = events(queued, task.abort_handle(), permit(&OWN).expect("the first"));
+        assert_eq!(permit(&OWN).expect_err("one is enough").into_response().status(), 503);
+        drop(stream);
+        assert!(permit(&OWN).is_ok());
+        assert!(task.await.expect_err("it ends with its stream").is_cancelled());
+    }
 }
