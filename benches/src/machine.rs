@@ -94,7 +94,16 @@ pub fn processor_time(pid: u32) -> Duration {
 
 /// Resident memory of a process in bytes.
 pub fn resident_bytes(pid: u32) -> u64 {
-    let line = first_line(&format!("/proc/{pid}/status"), "VmRSS");
+    status_bytes(pid, "VmRSS")
+}
+
+/// What of it is not the contents of files, which the kernel can drop and read again.
+pub fn anonymous_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "RssAnon")
+}
+
+fn status_bytes(pid: u32, field: &str) -> u64 {
+    let line = first_line(&format!("/proc/{pid}/status"), field);
     let kibibytes: u64 = line.trim_end_matches("kB").trim().parse().unwrap_or(0);
     kibibytes * 1024
 }

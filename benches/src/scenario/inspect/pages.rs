@@ -18,7 +18,7 @@ use crate::database::Database;
 use crate::error::BenchError;
 use crate::http::client::Client;
 use crate::http::server::{ADMIN_TOKEN, Server};
-use crate::machine::resident_bytes;
+use crate::machine::{anonymous_bytes, resident_bytes};
 use crate::report::Figure;
 use crate::scenario::checkout::prepare_for;
 use crate::scenario::idle;
@@ -102,6 +102,8 @@ pub(super) struct Pages {
     asked: [f64; 3],
     /// Of a node that only answers: before anybody looks, after, and after its processor was profiled.
     other: [f64; 3],
+    /// Of that node, what of it is not the contents of files: before the profile and after.
+    anonymous: [f64; 2],
 }
 
 /// What those who looked have seen.
@@ -137,7 +139,9 @@ pub(super) async fn measure(arguments: &BenchArguments, database: &Database) -> 
     let admin = servers[0].admin;
     let sessions = prepare_for(&servers[0], ORDERING + CHANGING).await?;
     at_rest(admin).await?;
-    let memory = |number: usize| resident_bytes(servers[number].pid()) as f64 / 1024.0 / 1024.0;
+    let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
+    let memory = |number: usize| mebibytes(resident_bytes(servers[number].pid()));
+    let without_files = |number: usize| mebibytes(anonymous_bytes(servers[number].pid()));
     let empty = memory(0);
     eprintln!("loading {} carts", carts::COUNT);
     let loading_s = carts::have_loaded(&arguments.executable, &database.url).await?;
@@ -167,11 +171,19 @@ pub(super) async fn measure(arguments: &BenchArguments, database: &Database) -> 
     }
     tokio::time::sleep(SETTLE).await;
     let after = [memory(0), memory(1)];
+    let unprofiled = without_files(1);
     profile(admin, &name(1)).await?;
     tokio::time::sleep(SETTLE).await;
-    let profiled = memory(1);
+    let (profiled, anonymous) = (memory(1), [unprofiled, without_files(1)]);
     shoppers.stop().await?;
-    Ok(Pages { seen, loading_s, loaded, asked: [empty, before[0], after[0]], other: [before[1], after[1], profiled] })
+    Ok(Pages {
+        seen,
+        loading_s,
+        loaded,
+        asked: [empty, before[0], after[0]],
+        other: [before[1], after[1], profiled],
+        anonymous,
+    })
 }
 
 impl Pages {
@@ -205,6 +217,9 @@ impl Pages {
         }
         for (name, value) in ["before looking", "after looking", "after a profile"].iter().zip(self.other) {
             figures.push(one(format!("memory of another node, {name}"), "MiB", value));
+        }
+        for (name, value) in ["before a profile", "after a profile"].iter().zip(self.anonymous) {
+            figures.push(one(format!("its memory without files, {name}"), "MiB", value));
         }
         figures
     }
