@@ -241,7 +241,7 @@ fn answer(observer: &Arc<Observer>, kind: Kind, number: usize, name: usize) {
     let command = format!(r#"{{"command":"{name:x<64}"}}"#);
     let seen = observer.arrived(kind, &key(number), command.as_bytes(), Some(Traceparent::start()));
     seen.ended(&Outcome::Reply { json: Vec::new(), entity_version: 1 });
-    observer.decided(kind, &key(number), command.as_bytes(), Duration::from_micros(7));
+    observer.decided(kind, &key(number), Duration::from_micros(7));
     observer.written(kind, &key(number), 1_000);
 }
 
