@@ -31,10 +31,13 @@ impl Profiling for Taking {
     fn finish(self: Box<Self>, format: ProfileFormat) -> Result<Vec<u8>, String> {
         let report = self.guard.report().build().map_err(|error| format!("the profile can't be read: {error}"))?;
         drop(self.guard);
-        match format {
+        let shown = match format {
             ProfileFormat::Folded => Ok(folded(&stacks(&report)).into_bytes()),
             ProfileFormat::Flamegraph => drawn(&report),
-        }
+        };
+        // What was read of the program's symbols would stay in the memory: hundreds of MiB where they are all there.
+        backtrace::clear_symbol_cache();
+        shown
     }
 }
 
