@@ -280,7 +280,7 @@ fn bottom_line(buffer: &mut Buffer, area: Rect, y: u16, state: &State) -> Option
 
 fn hints(state: &State) -> &'static str {
     match &state.page().place {
-        Place::Nodes => "Enter shards  d drain  D undrain  s sort  / filter  e entity  Space pause  q quit",
+        Place::Nodes => "Enter shards  d drain  D undrain  s sort  / filter  e entity  q quit",
         Place::Shards { .. } => "Enter moves  m move  s sort  S reverse  / filter  Esc back  Space pause  q quit",
         Place::Types => "Enter commands  t top of it  f follow  s sort  / filter  Space pause  q quit",
         Place::Commands { .. } => "Enter top of it  f follow  s sort  / filter  Esc back  q quit",
@@ -291,7 +291,7 @@ fn hints(state: &State) -> &'static str {
         Place::Entity { .. } => "←→ panels  / filter  Esc back  q quit",
         Place::NoEntity => "e open an entity  q quit",
         Place::Path { .. } => "Enter entity  s sort  / filter  Esc back  Space pause  q quit",
-        Place::Tail(_) => "Enter entity  w way of the request  p passivate  / filter  Space pause  Esc back  q quit",
+        Place::Tail(_) => "Enter entity  w way of the request  p passivate  / filter  Space pause  q quit",
         Place::Infrastructure => "←→ panels  Enter shards  s sort  S reverse  / filter  Space pause  q quit",
         Place::Moves { .. } => "Enter shards  m move  s sort  / filter  Esc back  q quit",
     }
