@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use alone::PATIENCE;
 use nakku_cluster::events::intake::{self, Command, Reply, key_of};
 use nakku_cluster::events::rebuild::{Page, Rebuilding};
-use nakku_cluster::events::{Envelope, Intake, Live, Signal};
+use nakku_cluster::events::{Envelope, Intake, Live, SealedEnvelope, Signal};
 use nakku_cluster::inspect::{Question, Report};
 use nakku_cluster::membership::Roles;
 use nakku_cluster::node::Node;
@@ -116,8 +116,7 @@ fn a_gap_is_left_alone_until_what_is_missing_comes() {
     on_node(async |cluster| {
         let target: Ref<Intake<Sums>> = Ref::new(key_of("source", 1_000));
         let event = |sequence: u64, previous: u64| event_of(1_000, sequence, previous);
-        let consume = async |events: Vec<Envelope>| {
-            let events = events.into_iter().map(Envelope::closed).collect();
+        let consume = async |events: Vec<SealedEnvelope>| {
             let command = Command::Consume { events, complete: false };
             match cluster.ask(&target, &command, Ask::within(PATIENCE)).await.expect("an answer").reply {
                 Reply::Consumed(progress) => (progress.high_water, progress.lacks),
@@ -167,7 +166,7 @@ fn a_rebuild_is_seen_for_as_long_as_it_lasts() {
 }
 
 /// Of a source shard that no node has, so that nobody but a test feeds its intake.
-fn event_of(shard: u32, sequence: u64, previous: u64) -> Envelope {
+fn event_of(shard: u32, sequence: u64, previous: u64) -> SealedEnvelope {
     let json = serde_json::json!({
         "specversion": "1.0", "id": format!("1-source-{shard}-{sequence}"), "source": format!("/nakku/source/{shard}"),
         "type": "tally.raised", "subject": "gap", "time": "2026-01-01T00:00:00Z",
@@ -175,7 +174,7 @@ fn event_of(shard: u32, sequence: u64, previous: u64) -> Envelope {
         "service": "source", "shard": shard, "sequence": sequence.to_string(),
         "previous": previous.to_string(), "data": { "number": sequence, "by": 1 }
     });
-    serde_json::from_value::<Envelope>(json).expect("an envelope")
+    serde_json::from_value(json).expect("an envelope")
 }
 
 #[test]
