@@ -33,6 +33,9 @@ pub struct Databases {
     incarnations: Arc<Incarnations>,
 }
 
+/// A server, and what belongs to shards that it holds.
+pub(crate) type OnServer<'a, T> = (&'a Server, Vec<(ShardId, T)>);
+
 impl Databases {
     /// From the topology, the services that this node runs, the servers that it has addresses of, and the
     /// incarnations of the services' databases there.
@@ -88,11 +91,8 @@ impl Databases {
 
     /// What belongs to shards, by the server that holds them; names of one server count as one. What lies on a server
     /// that this node has no address of is left out.
-    pub(crate) fn by_server<T>(
-        &self,
-        items: impl IntoIterator<Item = (ShardId, T)>,
-    ) -> Vec<(&Server, Vec<(ShardId, T)>)> {
-        let mut by_location: BTreeMap<&str, (&Server, Vec<(ShardId, T)>)> = BTreeMap::new();
+    pub(crate) fn by_server<T>(&self, items: impl IntoIterator<Item = (ShardId, T)>) -> Vec<OnServer<'_, T>> {
+        let mut by_location: BTreeMap<&str, OnServer<'_, T>> = BTreeMap::new();
         for (shard, item) in items {
             if let Some(server) = self.of_shard(shard) {
                 let there = by_location.entry(server.store.location()).or_insert_with(|| (server, Vec::new()));

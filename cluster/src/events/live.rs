@@ -295,7 +295,7 @@ mod tests {
         assert!(watchers(&view, &own).is_empty(), "its own watchers need no link");
         let view = view.join(&member(&gateway, WATCHER), 0).expect("joined");
         let view = view.join(&member(&worker, "order"), 0).expect("joined");
-        assert_eq!(watchers(&view, &own), [gateway.clone()]);
+        assert_eq!(watchers(&view, &own), std::slice::from_ref(&gateway));
         let view = view.down(&gateway, 1).expect("joining");
         assert!(watchers(&view, &own).is_empty());
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nakku_cluster::membership::Roles;
 use nakku_cluster::metrics::define;
 use nakku_cluster::node::{Node, NodeSettings};
-use nakku_cluster::store::{self, Store};
+use nakku_cluster::store;
 use nakku_cluster::{Ask, AskError, Cluster, Key, Query};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use tokio::io::copy_bidirectional;
