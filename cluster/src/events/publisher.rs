@@ -70,7 +70,14 @@ struct Publisher {
     busy: HashSet<ShardId>,
 }
 
-/// What one shard has in a round.
+/// What a shard is to have in a round.
+struct Want {
+    shard: ShardId,
+    from: Position,
+    rows: Next,
+}
+
+/// What it had in it.
 struct Step {
     shard: ShardId,
     /// Where it was.
@@ -81,8 +88,8 @@ struct Step {
     end: Position,
 }
 
-/// A round and what the sink said of its events.
-type Published = (Vec<Step>, Vec<Result<(), SinkError>>);
+/// A round and what the sink said of its events, or why there was none.
+type Published = Result<(Vec<Step>, Vec<Result<(), SinkError>>), String>;
 
 /// Starts the publisher of one service.
 pub(crate) fn start(
@@ -159,43 +166,32 @@ impl Publisher {
         let serving = outbox.serving();
         self.follow(&serving).await.map_err(|error| error.to_string())?;
         self.tell_lag(outbox, &serving);
-        let mut events = Vec::new();
-        let mut steps = Vec::new();
+        let mut wants = Vec::new();
         let mut rows_taken = 0;
         for (shard, _, last_seq) in &serving {
             let Some(from) = self.positions.get(shard).copied() else { continue };
             if rows_taken >= ROUND_ROWS || from.seq >= *last_seq || self.busy.contains(shard) {
                 continue;
             }
-            let rows = self.rows(outbox, *shard, from.seq + 1).await.map_err(|error| error.to_string())?;
-            rows_taken += rows.len();
-            let Some(last) = rows.last() else { continue };
-            let mut reached = Vec::new();
-            let mut at = from;
-            for row in &rows {
-                let Some(event) = of_row(&self.on.runtime, &self.on.databases, *shard, row, at.published) else {
-                    continue;
-                };
-                at = Position { seq: row.seq, published: behind(&event, at.published), ..at };
-                reached.push((at, event.event_type.clone()));
-                events.push(event);
-            }
-            steps.push(Step { shard: *shard, from, reached, end: Position { seq: last.seq, ..at } });
+            let rows = outbox.take(*shard, from.seq + 1, SHARD_ROWS);
+            rows_taken += match &rows {
+                Next::Done => continue,
+                Next::Rows(rows) => rows.len(),
+                Next::InJournal(through) => usize::try_from(through - from.seq).unwrap_or(usize::MAX).min(SHARD_ROWS),
+            };
+            wants.push(Want { shard: *shard, from, rows });
         }
-        if !steps.is_empty() {
-            self.busy.extend(steps.iter().map(|step| step.shard));
-            let sink = Arc::clone(&self.sink);
-            rounds.spawn(async move {
-                let results = if events.is_empty() { Vec::new() } else { sink.publish(&events).await };
-                (steps, results)
-            });
+        if !wants.is_empty() {
+            self.busy.extend(wants.iter().map(|want| want.shard));
+            let (service, on, sink) = (self.service, self.on.clone(), Arc::clone(&self.sink));
+            rounds.spawn(async move { on.publish(service, wants, &*sink).await });
         }
         Ok(rows_taken)
     }
 
     /// Moves positions on after a round; returns how many rows it had.
     fn settle(&mut self, published: Result<Published, JoinError>) -> Result<usize, String> {
-        let (steps, results) = published.map_err(|ended| ended.to_string())?;
+        let (steps, results) = published.map_err(|ended| ended.to_string())??;
         let outbox = self.on.runtime.outboxes.of(self.service);
         let mut results = results.into_iter();
         let mut rows = 0;
@@ -255,19 +251,6 @@ impl Publisher {
         Ok(())
     }
 
-    async fn rows(&self, outbox: &Outbox, shard: ShardId, from_seq: u64) -> Result<Vec<JournalRow>, StoreError> {
-        match outbox.take(shard, from_seq, SHARD_ROWS) {
-            Next::Done => Ok(Vec::new()),
-            Next::Rows(rows) => Ok(rows),
-            Next::InJournal(through) => {
-                let Some(server) = self.on.databases.of_shard(shard) else { return Ok(Vec::new()) };
-                let mut rows = server.store.journal(self.service, shard.number, from_seq, SHARD_ROWS as u32).await?;
-                rows.retain(|row| row.seq <= through);
-                Ok(rows)
-            }
-        }
-    }
-
     fn is_dirty(&self) -> bool {
         self.positions.values().any(|position| position.seq > position.recorded)
     }
@@ -288,6 +271,52 @@ impl Publisher {
                     }
                 }
                 Err(error) => tracing::debug!(service = self.service, %error, "positions are written later"),
+            }
+        }
+    }
+}
+
+impl Publishing {
+    /// One round. Beside others, since to read rows and to write what the outside is told of them is most of the work.
+    async fn publish(&self, service: &'static str, wants: Vec<Want>, sink: &dyn EventSink) -> Published {
+        let mut events = Vec::new();
+        let mut steps = Vec::with_capacity(wants.len());
+        for Want { shard, from, rows } in wants {
+            let rows = self.rows(service, shard, from.seq + 1, rows).await.map_err(|error| error.to_string())?;
+            let mut reached = Vec::with_capacity(rows.len());
+            let mut at = from;
+            for row in &rows {
+                let Some(event) = of_row(&self.runtime, &self.databases, shard, row, at.published) else { continue };
+                at = Position { seq: row.seq, published: behind(&event, at.published), ..at };
+                reached.push((at, event.event_type.clone()));
+                events.push(event);
+            }
+            let end = Position { seq: rows.last().map_or(from.seq, |last| last.seq), ..at };
+            steps.push(Step { shard, from, reached, end });
+        }
+        let results = if events.is_empty() { Vec::new() } else { sink.publish(&events).await };
+        Ok((steps, results))
+    }
+
+    async fn rows(
+        &self,
+        service: &'static str,
+        shard: ShardId,
+        from_seq: u64,
+        rows: Next,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        match rows {
+            Next::Done => Ok(Vec::new()),
+            Next::Rows(rows) => {
+                // Nothing was waited for: others may want this thread.
+                tokio::task::yield_now().await;
+                Ok(rows)
+            }
+            Next::InJournal(through) => {
+                let Some(server) = self.databases.of_shard(shard) else { return Ok(Vec::new()) };
+                let mut rows = server.store.journal(service, shard.number, from_seq, SHARD_ROWS as u32).await?;
+                rows.retain(|row| row.seq <= through);
+                Ok(rows)
             }
         }
     }

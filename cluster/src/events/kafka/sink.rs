@@ -82,34 +82,8 @@ impl KafkaSink {
         payload: &[u8],
     ) -> Result<(), SinkError> {
         let partitions = self.topics.partitions(topic).await.map_err(|error| SinkError(error.to_string()))?;
-        let delivery = self.enqueue(topic, partition % partitions, key, payload).await;
+        let delivery = enqueue(&self.producer(), topic, partition % partitions, key, payload).await;
         self.delivered(topic, delivery).await
-    }
-
-    async fn enqueue(
-        &self,
-        topic: &str,
-        partition: u32,
-        key: &str,
-        payload: &[u8],
-    ) -> Result<DeliveryFuture, ClientError> {
-        let header = Header { key: "content-type", value: Some(CONTENT_TYPE) };
-        let mut record = FutureRecord::to(topic)
-            .partition(i32::try_from(partition).unwrap_or(0))
-            .key(key)
-            .payload(payload)
-            .headers(OwnedHeaders::new_with_capacity(1).insert(header));
-        let until = Instant::now() + DELIVERY_PATIENCE;
-        loop {
-            match self.producer().send_result(record) {
-                Ok(delivery) => return Ok(delivery),
-                Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < until => {
-                    record = again;
-                    tokio::time::sleep(PAUSE_FULL).await;
-                }
-                Err((error, _)) => return Err(error),
-            }
-        }
     }
 
     async fn delivered(&self, topic: &str, delivery: Result<DeliveryFuture, ClientError>) -> Result<(), SinkError> {
@@ -170,6 +144,32 @@ impl KafkaSink {
     }
 }
 
+async fn enqueue(
+    producer: &FutureProducer<Quiet>,
+    topic: &str,
+    partition: u32,
+    key: &str,
+    payload: &[u8],
+) -> Result<DeliveryFuture, ClientError> {
+    let header = Header { key: "content-type", value: Some(CONTENT_TYPE) };
+    let mut record = FutureRecord::to(topic)
+        .partition(i32::try_from(partition).unwrap_or(0))
+        .key(key)
+        .payload(payload)
+        .headers(OwnedHeaders::new_with_capacity(1).insert(header));
+    let until = Instant::now() + DELIVERY_PATIENCE;
+    loop {
+        match producer.send_result(record) {
+            Ok(delivery) => return Ok(delivery),
+            Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < until => {
+                record = again;
+                tokio::time::sleep(PAUSE_FULL).await;
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
 /// Service, and topic where it is another than the service's.
 type Way<'a> = (&'a str, Option<&'a str>);
 
@@ -188,6 +188,7 @@ impl EventSink for KafkaSink {
         let routes = self.routes(events).await;
         let mut failed: HashSet<u32> = HashSet::new();
         let mut deliveries = Vec::with_capacity(events.len());
+        let producer = self.producer();
         // One for all: the client makes its own copy.
         let mut payload = Vec::new();
         for event in events {
@@ -200,7 +201,9 @@ impl EventSink for KafkaSink {
                     payload.clear();
                     match serde_json::to_writer(&mut payload, event) {
                         Err(error) => Err(SinkError(error.to_string())),
-                        Ok(()) => Ok(self.enqueue(topic, event.shard % partitions, &event.subject, &payload).await),
+                        Ok(()) => {
+                            Ok(enqueue(&producer, topic, event.shard % partitions, &event.subject, &payload).await)
+                        }
                     }
                 }
             };
