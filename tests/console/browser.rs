@@ -107,15 +107,23 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression of the page is true.
-    pub async fn until(&mut self, what: &str, expression: &str) {
+    /// Whether an expression of the page becomes true within a time.
+    pub async fn becomes(&mut self, expression: &str, within: Duration) -> bool {
         let begun = Instant::now();
         while self.evaluate(&format!("Boolean({expression})")).await != true {
-            if begun.elapsed() > PATIENCE {
-                let text = self.evaluate("document.body.innerText").await;
-                panic!("{what}: not within {PATIENCE:?}; the page says:\n{}", text.as_str().unwrap_or_default());
+            if begun.elapsed() > within {
+                return false;
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+        true
+    }
+
+    /// Waits until an expression of the page is true.
+    pub async fn until(&mut self, what: &str, expression: &str) {
+        if !self.becomes(expression, PATIENCE).await {
+            let text = self.evaluate("document.body.innerText").await;
+            panic!("{what}: not within {PATIENCE:?}; the page says:\n{}", text.as_str().unwrap_or_default());
         }
     }
 
