@@ -16,10 +16,9 @@ mod settings;
 
 use std::time::Duration;
 
-use nakku_cluster::promotion::Promotion;
 use nakku_cluster::store;
 use pair::{
-    Folder, Proxy, SERVER, SERVICE, STALENESS, assert_contiguous, eventually, make_primary, operator, receive,
+    Folder, Proxy, STALENESS, assert_contiguous, eventually, make_primary, new_and_old, operator, promotion, receive,
     receive_and_see, run, start, total, uses_replica,
 };
 
@@ -64,19 +63,8 @@ async fn a_replica_that_lacks_something_is_served_only_once_that_was_seen() {
     let claims = assert_contiguous(&pair.replica_operator_url).await - rows;
     assert!(claims <= 64, "{claims} rows were written");
 
-    let (new, old) = (
-        store::open(&pair.replica_operator_url).await.expect("an address"),
-        store::open(&pair.operator_url).await.expect("an address"),
-    );
-    let promotion = Promotion {
-        server: SERVER,
-        new: &new,
-        old: &old,
-        old_is_gone: false,
-        services: &[SERVICE],
-        cluster: &new,
-        holds_cluster: true,
-    };
+    let (new, old) = new_and_old(pair).await;
+    let promotion = promotion(&new, &old);
     let promoted = promotion.perform().await.expect("one primary");
     assert!(promoted.view_version.is_some_and(|version| version > store::LEAP), "{promoted:?}");
     eventually("the node goes on with what is there", async || {

@@ -21,9 +21,9 @@ use nakku_cluster::promotion::{Promotion, PromotionError};
 use nakku_cluster::store::{self, Store};
 use nakku_cluster::{AskError, Cluster, Failure, Query};
 use pair::{
-    Folder, PATIENCE, Proxy, SERVER, SERVICE, STALENESS, Writers, assert_contiguous, comes_from_replica, eventually,
-    kill, listed, lists_from, make_primary, number, operator, own, receive, receive_and_see, restart, run, start,
-    total, uses_replica,
+    Folder, PATIENCE, Proxy, SERVICE, STALENESS, Writers, assert_contiguous, comes_from_replica, eventually, kill,
+    listed, lists_from, make_primary, new_and_old, number, operator, own, promotion, receive, receive_and_see, restart,
+    run, start, total, uses_replica,
 };
 use servers::Pair;
 
@@ -121,19 +121,8 @@ async fn nothing_acknowledged_is_lost_in_a_promotion(cluster: &Cluster, pair: &P
     let writers = Writers::start(cluster, WRITERS);
     writers.have("every writer writes", 20).await;
 
-    let (new, old) = (
-        store::open(&pair.replica_operator_url).await.expect("an address"),
-        store::open(&pair.operator_url).await.expect("an address"),
-    );
-    let promotion = Promotion {
-        server: SERVER,
-        new: &new,
-        old: &old,
-        old_is_gone: false,
-        services: &[SERVICE],
-        cluster: &new,
-        holds_cluster: true,
-    };
+    let (new, old) = new_and_old(pair).await;
+    let promotion = promotion(&new, &old);
     let refused = promotion.perform().await.expect_err("two primaries");
     assert!(matches!(refused, PromotionError::OldIsWritable(_)), "{refused}");
     let same = Promotion { old: &new, ..promotion };

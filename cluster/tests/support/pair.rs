@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use nakku_cluster::membership::Roles;
 use nakku_cluster::metrics::define;
 use nakku_cluster::node::{Node, NodeSettings};
-use nakku_cluster::store;
+use nakku_cluster::promotion::Promotion;
+use nakku_cluster::store::{self, SqlStore};
 use nakku_cluster::{Ask, AskError, Cluster, Key, Query};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use tokio::io::copy_bidirectional;
@@ -259,6 +260,18 @@ pub async fn restart(pair: &Pair, number: u32) {
     };
     let status = tokio::task::spawn_blocking(restart).await.expect("no panic").expect("the script can be started");
     assert!(status.success(), "server {number} does not start again");
+}
+
+/// The replica, which is to be the new primary, and the old one, as an operator reaches them.
+pub async fn new_and_old(pair: &Pair) -> (Arc<SqlStore>, Arc<SqlStore>) {
+    let open = async |url| store::open(url).await.expect("an address");
+    (open(&pair.replica_operator_url).await, open(&pair.operator_url).await)
+}
+
+/// The promotion of a server that holds the service and the cluster database.
+pub fn promotion<'a>(new: &'a SqlStore, old: &'a SqlStore) -> Promotion<'a> {
+    let services = &[SERVICE];
+    Promotion { server: SERVER, new, old, old_is_gone: false, services, cluster: new, holds_cluster: true }
 }
 
 /// Waits until a replica has applied all that it received, and makes it a primary that takes writes.
