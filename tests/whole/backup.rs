@@ -21,6 +21,8 @@ use crate::shop::{Placed, Shop};
 const CUSTOMERS: usize = 8;
 /// Writers wait for milliseconds; on a busy machine for more, and never for as long as a request may take.
 const HELD_UP_MS_MAX: u64 = 5_000;
+/// Orders of before the backup, at least.
+const CONFIRMED_BEFORE: u64 = 20;
 /// Consumers read the whole topic and end when nothing comes for so long.
 const TOPIC_QUIET_MS: &str = "8000";
 
@@ -42,7 +44,10 @@ async fn a_shop_begins_anew_from_a_backup_that_was_made_while_it_worked() {
     .await;
     let shop = Shop::open(&cluster, 8, 100_000).await;
     let customers = enter(&shop, 0, seed);
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // So few that consumers have heard of some shards only: of the others they hear in the time that will be lost.
+    while shop.confirmed.load(Ordering::Relaxed) < CONFIRMED_BEFORE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 
     let folder = temporary("backup");
     let backup = folder.join("monday").display().to_string();

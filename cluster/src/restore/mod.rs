@@ -3,14 +3,15 @@
 //! Rows go in as they are, but for what tells of the life that is over. Leases and members are left out, and the view
 //! goes on one version later, so that every claim that is made from then on is newer than those in the journals. Each
 //! service database gets an incarnation that no life before can have had. What the lost time has told consumers lies
-//! with brokers still: the intakes, which were put back too, are told that what they have consumed is of the new
-//! incarnation, so they drop what they had not, and publishing goes on from the first event that one of them lacks.
+//! with brokers still, under an old incarnation. So every intake is told the new one and drops what is older, also one
+//! that the backup does not have, since its first event came later; what an intake lacks of the events that went out
+//! before the backup, it reads from the journal.
 //!
 //! While it lasts, the cluster database holds a mark instead of a topology, and no node starts on it. So a restore
 //! that ended half-way is never taken for a whole one.
 //!
 //! - `target`: what is there before, and whether it may go
-//! - `events`: intakes and how far shards are published
+//! - `events`: intakes
 
 mod events;
 mod target;
@@ -22,10 +23,10 @@ use crate::membership::View;
 use crate::service::Service;
 use crate::store::schema::{self, Kept};
 use crate::store::snapshot::{Cell, Filler, SnapshotError, Table};
-use crate::store::{ClusterStore, Publication, SqlStore, Store, StoreError};
+use crate::store::{ClusterStore, SqlStore, Store, StoreError};
 use crate::time::Timestamp;
 use crate::topology::{Topology, TopologyError};
-use events::{Consumed, IntakeTable};
+use events::{Consumed, HeadRow, IntakeTable};
 use target::Prepared;
 
 /// The cluster database, beside those of the services.
@@ -120,7 +121,6 @@ pub struct Restore {
     /// Of the cluster that was there before.
     view_version: u64,
     consumed: Consumed,
-    publications: HashMap<String, Vec<Publication>>,
     view: Option<Vec<u8>>,
     generations: Vec<(String, u64)>,
 }
@@ -139,10 +139,10 @@ pub struct TableRestore {
 enum TableKind {
     /// As it is, each row to the server of its shard.
     Rows { shard: usize },
-    /// The same, with another incarnation.
+    /// The same, but for the heads, which are written last.
     Intake { shard: usize, intake: IntakeTable },
-    /// How far shards are published, which depends on what intakes have consumed.
-    Publications,
+    /// As they are, and the heads of intakes depend on them.
+    Publications { shard: usize },
     /// The view, which is changed.
     View,
     /// How many lives each node has had.
@@ -165,7 +165,6 @@ impl Restore {
             origin,
             incarnations,
             view_version,
-            publications: HashMap::new(),
             view: None,
             generations: Vec::new(),
         })
@@ -200,24 +199,20 @@ impl Restore {
                 self.generations.push((node, fields.number("generation").map_err(wrong)?));
                 return Ok(());
             }
-            TableKind::Publications => {
-                let number = |name| fields.number(name).map_err(wrong);
-                let shard = u32::try_from(number("shard")?).map_err(|error| wrong(error.to_string()))?;
-                let publication = Publication { shard, seq: number("seq")?, published: number("published")? };
-                self.publications.entry(database.clone()).or_default().push(publication);
-                return Ok(());
-            }
-            TableKind::Rows { shard } => *shard,
-            TableKind::Intake { shard, intake } => {
-                let Self { target, origin, incarnations, consumed, .. } = &mut *self;
-                // The new one of the database that holds a shard.
-                let incarnation = |service: &str, shard: u32| {
-                    let store = target.store_of(&origin.topology, service, shard).ok()?;
-                    incarnations.get(&(service.to_owned(), store.location().to_owned())).copied()
-                };
-                consumed.take_over(intake, &mut row, incarnation).map_err(wrong)?;
+            TableKind::Publications { shard } => {
+                let number = u32::try_from(fields.number("shard").map_err(wrong)?);
+                let number = number.map_err(|error| wrong(error.to_string()))?;
+                self.consumed.published(database, number, fields.number("published").map_err(wrong)?);
                 *shard
             }
+            TableKind::Rows { shard } => *shard,
+            TableKind::Intake { shard, intake } => match self.consumed.keep(intake, row).map_err(wrong)? {
+                Some(part) => {
+                    row = part;
+                    *shard
+                }
+                None => return Ok(()),
+            },
         };
         let Some(Cell::Integer(shard)) = row.get(shard) else { return Err(wrong("its shard is no number".into())) };
         let shard = u32::try_from(*shard).map_err(|error| wrong(error.to_string()))?;
@@ -244,20 +239,7 @@ impl Restore {
     /// # Errors
     /// Those of the servers; then no node starts yet.
     pub async fn finish(mut self) -> Result<BTreeMap<String, u64>, RestoreError> {
-        for (service, mut publications) in std::mem::take(&mut self.publications) {
-            for publication in &mut publications {
-                self.consumed.rewind(&service, publication);
-            }
-            let mut by_location: HashMap<String, (Arc<SqlStore>, Vec<Publication>)> = HashMap::new();
-            for publication in publications {
-                let store = self.target.store_of(&self.origin.topology, &service, publication.shard)?;
-                let there = by_location.entry(store.location().to_owned()).or_insert_with(|| (store, Vec::new()));
-                there.1.push(publication);
-            }
-            for (store, publications) in by_location.into_values() {
-                store.record_publications(&service, &publications).await?;
-            }
-        }
+        self.write_heads().await?;
         let mut raised = BTreeMap::new();
         for ((service, location), incarnation) in &self.incarnations {
             let servers = self.target.of_service(&self.origin.topology, service)?;
@@ -279,6 +261,31 @@ impl Restore {
         Ok(raised)
     }
 
+    /// Writes the heads of all intakes.
+    async fn write_heads(&mut self) -> Result<(), RestoreError> {
+        let Self { target, origin, incarnations, consumed, .. } = self;
+        // The new one of the database that holds a shard.
+        let incarnation = |service: &str, shard: u32| {
+            let store = target.store_of(&origin.topology, service, shard).ok()?;
+            incarnations.get(&(service.to_owned(), store.location().to_owned())).copied()
+        };
+        let heads = consumed.heads(&origin.topology, incarnation);
+        let heads = heads.map_err(|(table, reason)| RestoreError::Row { table, reason })?;
+        // Those that were kept have the columns of the backup, new ones those that each has.
+        let mut fillers: HashMap<(String, &str, Table), Filler> = HashMap::new();
+        for (shard, HeadRow { table, row }) in heads {
+            let store = target.store_of(&origin.topology, table.service(), shard)?;
+            let filler = fillers
+                .entry((store.location().to_owned(), table.service(), table.layout().clone()))
+                .or_insert_with(|| Filler::new(store, table.service(), table.layout().clone()));
+            filler.put(row).await?;
+        }
+        for filler in fillers.into_values() {
+            filler.finish().await?;
+        }
+        Ok(())
+    }
+
     fn kind_of(&self, database: &str, table: &Table) -> Result<TableKind, RestoreError> {
         let unknown = |what: String| RestoreError::Unknown { what };
         if schema::kept(database, &table.name) != Kept::ForGood {
@@ -289,13 +296,13 @@ impl Restore {
             (CLUSTER, "generation") => TableKind::Generations,
             // It is in the manifest as well, and written last.
             (CLUSTER, "topology") => TableKind::LeftOut,
-            (_, "publication") => TableKind::Publications,
             (_, name) => {
                 let sharded = table.index("shard");
                 let shard =
                     sharded.ok_or_else(|| unknown(format!("a table nakku_{database}.{name} without shards")))?;
                 match IntakeTable::of(&self.target.services, database, table) {
                     Some(intake) => TableKind::Intake { shard, intake },
+                    None if name == "publication" => TableKind::Publications { shard },
                     None => TableKind::Rows { shard },
                 }
             }

@@ -37,7 +37,7 @@ pub enum Cell {
 }
 
 /// What a column holds, beside nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CellKind {
     /// Numbers.
@@ -47,7 +47,7 @@ pub enum CellKind {
 }
 
 /// One column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TableColumn {
     /// Its name.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct TableColumn {
 }
 
 /// One table, without the prefix of its database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     /// Its name.
     pub name: String,
