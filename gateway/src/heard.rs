@@ -56,7 +56,7 @@ async fn listen(edge: Weak<Edge>, mut live: Watch) {
 /// Stock itself is on no page that is kept, so that a sale makes none old; goods that come in may make a store of
 /// what was none.
 fn old(event: &Envelope) -> Option<Old> {
-    match event.event_type.as_str() {
+    match &*event.event_type {
         product::public::Created::TYPE
         | product::public::Updated::TYPE
         | product::public::PriceChanged::TYPE

@@ -17,11 +17,11 @@ pub fn consume(event: &SealedEnvelope) -> Result<Event, String> {
     if event.event_type.len() > EVENT_TYPE_BYTES_MAX {
         return Err(format!("a type of events has at most {EVENT_TYPE_BYTES_MAX} bytes"));
     }
-    Ok(Event { at: event.time, event_type: event.event_type.clone(), fact: fact(event)? })
+    Ok(Event { at: event.time, event_type: event.event_type.to_string(), fact: fact(event)? })
 }
 
 fn fact(event: &SealedEnvelope) -> Result<Option<Fact>, String> {
-    Ok(match event.event_type.as_str() {
+    Ok(match &*event.event_type {
         user::public::Registered::TYPE => Some(Fact::Registered),
         cart::public::Updated::TYPE => {
             let cart::public::Updated { user, store, quantity, .. } = event.data()?;

@@ -156,7 +156,7 @@ fn envelope(one: &Happened, at: Timestamp, sequence: u64, previous: u64) -> Enve
     raw(event.event_type, event.data.value(), at, sequence, previous)
 }
 
-fn raw(event_type: &str, data: Value, at: Timestamp, sequence: u64, previous: u64) -> Envelope {
+fn raw(event_type: &'static str, data: Value, at: Timestamp, sequence: u64, previous: u64) -> Envelope {
     Envelope {
         specversion: "1.0".into(),
         id: format!("1-order-3-{sequence}"),

@@ -175,7 +175,7 @@ fn notice(event: &SealedEnvelope) -> Result<Option<Said>, String> {
     };
     let of_order = |order: &Key| ("order", order.to_string());
     let amount = |minor: i64| ("amount", rupees(minor));
-    Ok(match event.event_type.as_str() {
+    Ok(match &*event.event_type {
         user::public::Registered::TYPE => {
             let data: user::public::Registered = event.data()?;
             said(data.user, Template::Welcome, &[])

@@ -194,7 +194,7 @@ impl Consumer for Outgoing {
 fn ask_the_directory(state: &OnTheWay, first: u64) -> Effect<Intake<Outgoing>> {
     let events = state.gathered.values().flatten().take(BATCH_MAX).map(|event| Brief {
         sequence: event.sequence,
-        event_type: event.event_type.clone(),
+        event_type: event.event_type.to_string(),
         time: event.time,
     });
     let events: Vec<Brief> = events.collect();

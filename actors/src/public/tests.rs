@@ -41,7 +41,7 @@ fn envelope_of(event: &EventType, data: Value) -> Envelope {
         shard: 7,
         sequence: 42,
         previous: 40,
-        topic: Some(event.topic.clone()),
+        topic: Some(event.topic.clone().into()),
         data,
     }
 }

@@ -50,7 +50,8 @@ pub struct Envelope<D = Value> {
     pub source: String,
     /// Its name, such as `order.confirmed`.
     #[serde(rename = "type")]
-    pub event_type: String,
+    #[schema(value_type = String)]
+    pub event_type: Cow<'static, str>,
     /// The entity's key; also the key of the message.
     pub subject: String,
     /// When it was decided, UTC, to the millisecond.
@@ -66,7 +67,8 @@ pub struct Envelope<D = Value> {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub traceparent: String,
     /// The service that it is of.
-    pub service: String,
+    #[schema(value_type = String)]
+    pub service: Cow<'static, str>,
     /// The shard of the service, from 0.
     pub shard: u32,
     /// Its place in the shard; rises, with gaps. Text, because the specification's integers have 32 bits.
@@ -79,7 +81,8 @@ pub struct Envelope<D = Value> {
     pub previous: u64,
     /// Where it goes when not to the topic of its service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub topic: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub topic: Option<Cow<'static, str>>,
     /// What happened.
     #[schema(value_type = Value)]
     pub data: D,
@@ -91,7 +94,13 @@ pub type SealedEnvelope = Envelope<Written>;
 
 impl SealedEnvelope {
     /// From a committed row and what its entity lets the outside know of it.
-    pub fn sealed(service: &str, incarnation: u64, row: &JournalRow, event: PublicEvent, previous: u64) -> Self {
+    pub fn sealed(
+        service: &'static str,
+        incarnation: u64,
+        row: &JournalRow,
+        event: PublicEvent,
+        previous: u64,
+    ) -> Self {
         let JournalRow { shard, seq, .. } = row;
         Self {
             specversion: "1.0".into(),
@@ -171,7 +180,7 @@ impl<D> Envelope<D> {
 
 impl Envelope {
     /// From a committed row and what its entity lets the outside know of it.
-    pub fn new(service: &str, incarnation: u64, row: &JournalRow, event: PublicEvent, previous: u64) -> Self {
+    pub fn new(service: &'static str, incarnation: u64, row: &JournalRow, event: PublicEvent, previous: u64) -> Self {
         SealedEnvelope::sealed(service, incarnation, row, event, previous).opened()
     }
 

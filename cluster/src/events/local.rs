@@ -40,7 +40,7 @@ impl LocalSink {
 
     async fn feed(&self, events: &[&SealedEnvelope]) -> Result<(), SinkError> {
         let Some(first) = events.first() else { return Ok(()) };
-        let takes = |consumer: &ConsumerType| consumer.sources.contains(&first.service.as_str());
+        let takes = |consumer: &ConsumerType| consumer.sources.contains(&&*first.service);
         for feeder in self.feeders.iter().filter(|feeder| takes(&feeder.consumer)) {
             let mut fed = feeder.feed(events, false).await;
             if let Err(FeedError::Gap { high_water, .. }) = fed {

@@ -6,11 +6,13 @@
 //! order. Positions are written at leisure: what they lag behind is published again by the next owner, and
 //! dropped by the consumers.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -26,12 +28,16 @@ use crate::reference::{Key, ShardId};
 use crate::runtime::Runtime;
 use crate::store::{JournalRow, Publication, StoreError};
 
-/// Rows of one shard in one round.
-const SHARD_ROWS: usize = 256;
+/// Rows of one shard in one round: a batch of many costs the brokers little more than a batch of few.
+const SHARD_ROWS: usize = 1024;
 /// Rows of one round.
-const ROUND_ROWS: usize = 2048;
-/// Rounds under way at the same time.
+const ROUND_ROWS: usize = 8192;
+/// Bytes of what rows say, with which a round takes no more shards.
+const ROUND_BYTES: usize = 16 * 1024 * 1024;
+/// Rounds of a service under way at the same time.
 const ROUNDS_MAX: usize = 4;
+/// Rounds of a node under way beside the first one of each service, so that what they hold in memory is bounded.
+const MORE_ROUNDS_MAX: usize = 4;
 /// How often positions are written.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 /// Pause after a failure; doubles up to [`PAUSE_MAX`].
@@ -42,8 +48,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// What the publishers of a node rest on.
 #[derive(Clone)]
 pub(crate) struct Publishing {
-    pub runtime: Arc<Runtime>,
-    pub databases: Arc<Databases>,
+    runtime: Arc<Runtime>,
+    databases: Arc<Databases>,
+    /// For the rounds that a service has beside its first one.
+    more_rounds: Arc<Semaphore>,
 }
 
 /// How far a shard has been published.
@@ -83,7 +91,7 @@ struct Step {
     /// Where it was.
     from: Position,
     /// Where it will be after each of its events, and of which type that is.
-    reached: Vec<(Position, String)>,
+    reached: Vec<(Position, Cow<'static, str>)>,
     /// Where it will be after all of its rows.
     end: Position,
 }
@@ -163,6 +171,7 @@ impl Publisher {
 
     /// Begins a round with what there is of the shards that are in none; returns how many rows that is.
     async fn begin(&mut self, outbox: &Outbox, rounds: &mut JoinSet<Published>) -> Result<usize, String> {
+        let Ok(permit) = self.permit(rounds.is_empty()) else { return Ok(0) };
         let serving = outbox.serving();
         self.follow(&serving).await.map_err(|error| error.to_string())?;
         self.tell_lag(outbox, &serving);
@@ -184,9 +193,22 @@ impl Publisher {
         if !wants.is_empty() {
             self.busy.extend(wants.iter().map(|want| want.shard));
             let (service, on, sink) = (self.service, self.on.clone(), Arc::clone(&self.sink));
-            rounds.spawn(async move { on.publish(service, wants, &*sink).await });
+            rounds.spawn(async move {
+                let published = on.publish(service, wants, &*sink).await;
+                drop(permit);
+                published
+            });
         }
         Ok(rows_taken)
+    }
+
+    /// For one more round: the first has nothing to wait for; others begin, at the latest, when one of the service's has
+    /// ended.
+    fn permit(&self, is_first: bool) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+        if is_first {
+            return Ok(None);
+        }
+        Arc::clone(&self.on.more_rounds).try_acquire_owned().map(Some)
     }
 
     /// Moves positions on after a round; returns how many rows it had.
@@ -277,12 +299,24 @@ impl Publisher {
 }
 
 impl Publishing {
+    /// Of a node.
+    pub(crate) fn new(runtime: Arc<Runtime>, databases: Arc<Databases>) -> Self {
+        Self { runtime, databases, more_rounds: Arc::new(Semaphore::new(MORE_ROUNDS_MAX)) }
+    }
+
     /// One round. Beside others, since to read rows and to write what the outside is told of them is most of the work.
     async fn publish(&self, service: &'static str, wants: Vec<Want>, sink: &dyn EventSink) -> Published {
         let mut events = Vec::new();
         let mut steps = Vec::with_capacity(wants.len());
+        let mut bytes = 0;
         for Want { shard, from, rows } in wants {
+            if bytes >= ROUND_BYTES {
+                // It stays where it is, and what it has comes with another round.
+                steps.push(Step { shard, from, reached: Vec::new(), end: from });
+                continue;
+            }
             let rows = self.rows(service, shard, from.seq + 1, rows).await.map_err(|error| error.to_string())?;
+            bytes += rows.iter().map(|row| row.payload.len()).sum::<usize>();
             let mut reached = Vec::with_capacity(rows.len());
             let mut at = from;
             for row in &rows {

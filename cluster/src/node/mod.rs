@@ -221,7 +221,7 @@ impl Node {
             Arc::clone(&links),
         )
         .await?;
-        let publishing = Publishing { runtime: Arc::clone(&runtime), databases: Arc::clone(&databases) };
+        let publishing = Publishing::new(Arc::clone(&runtime), Arc::clone(&databases));
         let mut tasks = vec![
             handoff,
             incarnations.watch(),

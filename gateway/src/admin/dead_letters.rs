@@ -97,7 +97,7 @@ impl From<Kept> for Listed {
         let DeadLetter { group, reason, attempts, set_aside_at, event } = letter;
         let set_aside_at = set_aside_at.0;
         let (event_type, subject, sequence) = (event.event_type, event.subject, event.sequence);
-        Self { group, intake, sequence, event_type, subject, reason, attempts, set_aside_at }
+        Self { group, intake, sequence, event_type: event_type.into_owned(), subject, reason, attempts, set_aside_at }
     }
 }
 

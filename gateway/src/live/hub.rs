@@ -120,7 +120,7 @@ impl Hub {
     }
 
     fn event(&self, event: &Arc<Envelope>) {
-        if !SERVICES.contains(&event.service.as_str()) {
+        if !SERVICES.contains(&&*event.service) {
             return;
         }
         let named = |field: &str| event.data.get(field).and_then(|value| value.as_str());

@@ -170,7 +170,7 @@ impl<L: Listener> Follower<'_, L> {
     /// Remembers an event, and who has the order since.
     fn note(&mut self, event: &Envelope) {
         self.seen.note(event);
-        let rider = match event.event_type.as_str() {
+        let rider = match &*event.event_type {
             "delivery.assigned" | "delivery.started" => {
                 event.data.get("rider").and_then(Value::as_str).and_then(|rider| Key::new(rider).ok())
             }

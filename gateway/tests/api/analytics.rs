@@ -31,7 +31,7 @@ impl Told {
         Self { store: store.into(), now: Timestamp::now().0, sequence: 0, service, shard }
     }
 
-    async fn tell(&mut self, shop: &Shop, event_type: &str, ago_ms: i64, mut data: Value) {
+    async fn tell(&mut self, shop: &Shop, event_type: &'static str, ago_ms: i64, mut data: Value) {
         let at = Timestamp(self.now - ago_ms);
         let defaults = json!({
             "order": "u-1.o-1", "user": "u-1", "store": self.store, "currency": "INR", "delivery_fee_minor": 0,

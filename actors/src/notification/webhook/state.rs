@@ -210,7 +210,7 @@ impl State {
                 let logged = Attempt {
                     number: *attempt,
                     event: found.event.id.clone(),
-                    event_type: found.event.event_type.clone(),
+                    event_type: found.event.event_type.to_string(),
                     nth: found.attempts,
                     at: *at,
                     answer: answer.clone(),

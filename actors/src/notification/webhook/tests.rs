@@ -32,7 +32,7 @@ fn create(types: &[&str]) -> Command {
     Command::Create { url: "https://example.com/in".into(), types, secret: secret() }
 }
 
-fn envelope(sequence: u64, event_type: &str, time: Timestamp) -> Envelope {
+fn envelope(sequence: u64, event_type: &'static str, time: Timestamp) -> Envelope {
     Envelope {
         specversion: "1.0".into(),
         id: format!("1-order-3-{sequence}"),

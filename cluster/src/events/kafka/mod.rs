@@ -4,6 +4,7 @@
 //! - `client`: what all clients of a broker have in common
 //! - `topics`: names, creation, and how many partitions each has
 //! - `sink`: publishes; an event counts as taken when every replica in sync has it
+//! - `round`: messages that were handed to the client together, and what became of them
 //! - `consumer`: one member of a consumer group; `partition`: what it has read of one partition and how that
 //!   is handed to the intakes
 //! - `gaps`: source shards that lack an event
@@ -14,6 +15,7 @@ mod consumer;
 mod gaps;
 mod health;
 mod partition;
+mod round;
 mod settings;
 mod sink;
 mod topics;

@@ -224,7 +224,7 @@ impl Feeding {
         let mut by_source: BTreeMap<Source, Vec<Arc<SealedEnvelope>>> = BTreeMap::new();
         for message in &messages {
             if let Ok(event) = &message.what {
-                by_source.entry((event.service.clone(), event.shard)).or_default().push(Arc::clone(event));
+                by_source.entry((event.service.to_string(), event.shard)).or_default().push(Arc::clone(event));
             }
         }
         let feeds = by_source.into_iter().map(|(source, mut events)| async move {

@@ -13,12 +13,13 @@ use async_trait::async_trait;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use tokio::time::Instant;
 
 use super::KafkaError;
-use super::client::{self, Quiet};
+use super::client;
 use super::health::Health;
+use super::round::{Deliveries, Round, Sent};
 use super::settings::KafkaSettings;
 use super::topics::Topics;
 use crate::events::SealedEnvelope;
@@ -27,6 +28,8 @@ use crate::events::sink::{EventSink, SinkError};
 /// After so long an event counts as not delivered. A broker that dies can hold writes up for 9 s before the
 /// others go on without it.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(15);
+/// The client tells of every message by then, and a little later of those of a producer that was replaced.
+const ROUND_PATIENCE: Duration = Duration::from_secs(30);
 /// Events that wait in this process for the brokers, of all services.
 const QUEUE_MAX: &str = "50000";
 /// And their bytes, in KiB.
@@ -45,7 +48,7 @@ pub(crate) struct KafkaSink {
     config: ClientConfig,
     topics: Arc<Topics>,
     /// Replaced when it has failed for good.
-    producer: Mutex<FutureProducer<Quiet>>,
+    producer: Mutex<ThreadedProducer<Deliveries>>,
     health: Arc<Health>,
     location: String,
 }
@@ -67,7 +70,7 @@ impl KafkaSink {
             .set("delivery.timeout.ms", DELIVERY_PATIENCE.as_millis().to_string())
             .set("queue.buffering.max.messages", QUEUE_MAX)
             .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX);
-        let producer = FutureProducer::from_config_and_context(&config, Quiet);
+        let producer = ThreadedProducer::from_config_and_context(&config, Deliveries);
         let producer = Mutex::new(producer.map_err(|error| KafkaError::Client(error.to_string()))?);
         let location = settings.brokers.join(",");
         Ok(Self { settings: settings.clone(), config, topics, producer, health, location })
@@ -82,20 +85,18 @@ impl KafkaSink {
         payload: &[u8],
     ) -> Result<(), SinkError> {
         let partitions = self.topics.partitions(topic).await.map_err(|error| SinkError(error.to_string()))?;
-        let delivery = enqueue(&self.producer(), topic, partition % partitions, key, payload).await;
-        self.delivered(topic, delivery).await
+        let (round, ended) = Round::new();
+        enqueue(&self.producer(), topic, partition % partitions, key, payload, round.message(0))
+            .await
+            .map_err(|error| self.not_delivered(topic, &error))?;
+        drop(round);
+        match ended.within(ROUND_PATIENCE).await {
+            Some(failed) => failed.first().map_or(Ok(()), |(_, error)| Err(self.not_delivered(topic, error))),
+            None => Err(self.not_delivered(topic, &ClientError::Canceled)),
+        }
     }
 
-    async fn delivered(&self, topic: &str, delivery: Result<DeliveryFuture, ClientError>) -> Result<(), SinkError> {
-        let error = match delivery {
-            Err(error) => error,
-            Ok(delivery) => match delivery.await {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err((error, _))) => error,
-                // The producer has been replaced.
-                Err(_) => ClientError::Canceled,
-            },
-        };
+    fn not_delivered(&self, topic: &str, error: &ClientError) -> SinkError {
         if let Some(
             RDKafkaErrorCode::UnknownTopic
             | RDKafkaErrorCode::UnknownTopicOrPartition
@@ -104,10 +105,10 @@ impl KafkaSink {
         {
             self.topics.forget(topic);
         }
-        Err(SinkError(format!("{topic}: {error}")))
+        SinkError(format!("{topic}: {error}"))
     }
 
-    fn producer(&self) -> FutureProducer<Quiet> {
+    fn producer(&self) -> ThreadedProducer<Deliveries> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -116,7 +117,7 @@ impl KafkaSink {
         let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((code, reason)) = producer.client().fatal_error() else { return };
         tracing::warn!(%code, reason, "kafka's producer failed for good; a new one takes its place");
-        match FutureProducer::from_config_and_context(&self.config, Quiet) {
+        match ThreadedProducer::from_config_and_context(&self.config, Deliveries) {
             Ok(new) => {
                 let failed = std::mem::replace(&mut *producer, new);
                 // Its end waits for its thread.
@@ -145,22 +146,23 @@ impl KafkaSink {
 }
 
 async fn enqueue(
-    producer: &FutureProducer<Quiet>,
+    producer: &ThreadedProducer<Deliveries>,
     topic: &str,
     partition: u32,
     key: &str,
     payload: &[u8],
-) -> Result<DeliveryFuture, ClientError> {
+    message: Box<Sent>,
+) -> Result<(), ClientError> {
     let header = Header { key: "content-type", value: Some(CONTENT_TYPE) };
-    let mut record = FutureRecord::to(topic)
+    let mut record = BaseRecord::with_opaque_to(topic, message)
         .partition(i32::try_from(partition).unwrap_or(0))
         .key(key)
         .payload(payload)
         .headers(OwnedHeaders::new_with_capacity(1).insert(header));
     let until = Instant::now() + DELIVERY_PATIENCE;
     loop {
-        match producer.send_result(record) {
-            Ok(delivery) => return Ok(delivery),
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
             Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < until => {
                 record = again;
                 tokio::time::sleep(PAUSE_FULL).await;
@@ -187,14 +189,15 @@ impl EventSink for KafkaSink {
     async fn publish(&self, events: &[SealedEnvelope]) -> Vec<Result<(), SinkError>> {
         let routes = self.routes(events).await;
         let mut failed: HashSet<u32> = HashSet::new();
-        let mut deliveries = Vec::with_capacity(events.len());
+        let mut results = Vec::with_capacity(events.len());
         let producer = self.producer();
+        let (round, ended) = Round::new();
         // One for all: the client makes its own copy.
         let mut payload = Vec::new();
-        for event in events {
+        for (number, event) in events.iter().enumerate() {
             let Route { topic, partitions } = &routes[&way(event)];
             // What follows an event that was not even sent would only have to be sent again.
-            let delivery = match partitions {
+            let sent = match partitions {
                 Err(error) => Err(error.clone()),
                 Ok(_) if failed.contains(&event.shard) => Err(SinkError("an event before it was not sent".into())),
                 Ok(partitions) => {
@@ -202,22 +205,29 @@ impl EventSink for KafkaSink {
                     match serde_json::to_writer(&mut payload, event) {
                         Err(error) => Err(SinkError(error.to_string())),
                         Ok(()) => {
-                            Ok(enqueue(&producer, topic, event.shard % partitions, &event.subject, &payload).await)
+                            let (partition, message) = (event.shard % partitions, round.message(number));
+                            enqueue(&producer, topic, partition, &event.subject, &payload, message)
+                                .await
+                                .map_err(|error| self.not_delivered(topic, &error))
                         }
                     }
                 }
             };
-            if !matches!(delivery, Ok(Ok(_))) {
+            if sent.is_err() {
                 failed.insert(event.shard);
             }
-            deliveries.push((topic, delivery));
+            results.push(sent);
         }
-        let mut results = Vec::with_capacity(events.len());
-        for (topic, delivery) in deliveries {
-            results.push(match delivery {
-                Err(error) => Err(error),
-                Ok(delivery) => self.delivered(topic, delivery).await,
-            });
+        drop(round);
+        match ended.within(ROUND_PATIENCE).await {
+            Some(failed) => {
+                for (number, error) in failed {
+                    let topic = &routes[&way(&events[number])].topic;
+                    results[number] = Err(self.not_delivered(topic, &error));
+                }
+            }
+            // The client lost sight of some, nobody knows which.
+            None => results.fill(Err(SinkError(ClientError::Canceled.to_string()))),
         }
         let service = events.first().map_or("", |event| &event.service);
         let whom = format!("publishing of {service}");
