@@ -36,22 +36,35 @@ pub struct To {
     replication: u16,
 }
 
-/// Events per second that a node publishes of a backlog in its journal.
+/// How fast a backlog came and went, in events per second.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Rates {
+    /// Its commits, with nothing else to do.
+    pub committed: f64,
+    /// Its publishing.
+    pub published: f64,
+}
+
+/// Has a node commit a backlog and publish it from its journal.
 ///
 /// # Errors
 /// When the node does not start, or the backlog is not published in time.
-pub async fn measure(arguments: &BenchArguments, database_url: &str, kafka: &KafkaSettings) -> Result<f64, BenchError> {
+pub async fn measure(
+    arguments: &BenchArguments,
+    database_url: &str,
+    kafka: &KafkaSettings,
+) -> Result<Rates, BenchError> {
     let KafkaSettings { brokers, topic_prefix, replication, .. } = kafka.clone();
     let to = serde_json::to_string(&To { brokers, topic_prefix, replication })?;
     let mut node = Peer::start(&arguments.executable, &["events-backlog", database_url, &to])?;
-    let rate = node.hear(WHOLE_PATIENCE).await?;
+    let rates = node.hear(WHOLE_PATIENCE).await?;
     // It goes on with the next one where this one has ended.
     tokio::time::sleep(POSITIONS_WRITTEN).await;
     node.stop().await;
-    Ok(rate)
+    Ok(rates)
 }
 
-/// Peer: commits a backlog, publishes it and says how fast.
+/// Peer: commits a backlog, publishes it and says how fast each was.
 ///
 /// # Errors
 /// As [`measure`].
@@ -62,10 +75,12 @@ pub async fn publish(database_url: &str, to: To) -> Result<(), BenchError> {
     let behind = KafkaSettings { brokers: vec![gate.address.to_string()], ..kafka.clone() };
     let node = node::start_with_kafka("backlog", &[SOURCE], database_url, sample::services(), Some(behind)).await?;
     let way = Way::new(node.cluster());
+    let began = Instant::now();
     for _ in 0..PER_SHARD / EVENTS_PER_COMMAND {
         let emitted = join_all((0..SHARD_COUNT_DEFAULT).map(|shard| way.emit(shard, EVENTS_PER_COMMAND))).await;
         emitted.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
+    let committed = f64::from(SHARD_COUNT_DEFAULT * PER_SHARD) / began.elapsed().as_secs_f64();
     let before = published();
     let all = before + u64::from(SHARD_COUNT_DEFAULT * PER_SHARD);
     let _open = gate.open(&kafka.brokers).await?;
@@ -73,8 +88,8 @@ pub async fn publish(database_url: &str, to: To) -> Result<(), BenchError> {
     let first = until(before + 1).await?;
     let began = Instant::now();
     let last = until(all).await?;
-    let rate = (last - first) as f64 / began.elapsed().as_secs_f64();
-    peer::say(&rate)?;
+    let published = (last - first) as f64 / began.elapsed().as_secs_f64();
+    peer::say(&Rates { committed, published })?;
     peer::until_released().await;
     node.drain().await.map_err(|error| BenchError::failed("the node of the backlog", error))
 }

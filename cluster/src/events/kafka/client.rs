@@ -29,7 +29,8 @@ pub(super) fn config(settings: &KafkaSettings, node: &str) -> ClientConfig {
             .set("sasl.username", &settings.username)
             .set("sasl.password", &settings.password);
     }
-    if let Some(file) = &settings.authority {
+    // Without TLS it has no meaning, and a client that can't speak it refuses the setting.
+    if let Some(file) = settings.authority.as_ref().filter(|_| settings.security.has_tls()) {
         config.set("ssl.ca.location", file.display().to_string());
     }
     config
@@ -56,5 +57,25 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
             tracing::error!(facility, message, "kafka");
         }
         _ => tracing::debug!(facility, message, "kafka"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::KafkaSecurity;
+    use super::*;
+
+    #[test]
+    fn an_authority_is_named_only_where_tls_is_spoken() {
+        let mut settings = KafkaSettings::new(vec!["127.0.0.1:9092".into()]);
+        settings.authority = Some("ca.pem".into());
+        let named = |security| {
+            let settings = KafkaSettings { security, ..settings.clone() };
+            config(&settings, "node-1").get("ssl.ca.location").map(str::to_owned)
+        };
+        assert_eq!(named(KafkaSecurity::Plaintext), None);
+        assert_eq!(named(KafkaSecurity::SaslPlaintext), None);
+        assert_eq!(named(KafkaSecurity::Tls).as_deref(), Some("ca.pem"));
+        assert_eq!(named(KafkaSecurity::SaslTls).as_deref(), Some("ca.pem"));
     }
 }

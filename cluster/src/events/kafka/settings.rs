@@ -74,6 +74,10 @@ impl KafkaSecurity {
     pub(super) fn has_sasl(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslTls)
     }
+
+    pub(super) fn has_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::SaslTls)
+    }
 }
 
 impl SaslMechanism {
