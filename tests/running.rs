@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "../cluster/tests/support/ports.rs"]
+mod ports;
 #[path = "../cluster/tests/support/servers.rs"]
 mod servers;
 
@@ -161,14 +163,8 @@ fn a_node_listens_where_the_table_says_and_nowhere_else() {
 #[test]
 fn health_is_asked_by_the_nodes_own_settings_and_without_its_secrets() {
     let mut node = Node::new();
-    let mut held = Vec::new();
-    let mut free = || {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        held.push(listener);
-        port
-    };
-    let (api, order) = (free(), free());
+    let api = ports::free_port();
+    let order = std::iter::repeat_with(ports::free_port).find(|port| *port != api).expect("another one");
     node.set("LISTEN_GATEWAY", &format!("127.0.0.1:{api}"));
     node.set("LISTEN_LINKS", "127.0.0.1:0");
     node.set("LISTEN_ADMIN", "127.0.0.1:0");
@@ -190,7 +186,6 @@ fn health_is_asked_by_the_nodes_own_settings_and_without_its_secrets() {
     node.set("REDIS_DEADLINE_MS", "5000");
     // Nobody is there.
     node.set("KAFKA_BROKERS", "127.0.0.1:1");
-    drop(held);
     let mut command = node.command(env!("CARGO_BIN_EXE_nakku"));
     command.arg("node");
     node.start(command);

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use self::dev::{Dev, free_port};
+use self::dev::Dev;
+use self::dev::ports::free_port;
 
 /// Five times what the screen takes to show what it was asked for; a node that is killed takes longest.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -32,6 +33,11 @@ pub struct DevNode {
 
 /// How often output is shown and processes are looked at.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Where free ports are looked for,
+const PORTS: Range<u16> = 10_000..30_000;
+/// and how often.
+const PORTS_TRIED: usize = 1000;
 
 impl DevNode {
     /// Starts the node of a number (2 and up).
@@ -147,13 +153,21 @@ fn addresses(name: &str, seed: &str) -> io::Result<Vec<(&'static str, String)>> 
         if !is_listener && !is_port {
             continue;
         }
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = free()?;
         let address = listener.local_addr()?;
         own.push((setting.name, if is_listener { address.to_string() } else { address.port().to_string() }));
         held.push(listener);
     }
     own.push(("links.advertise", String::new()));
     Ok(own)
+}
+
+/// A port below those that systems hand out by themselves: between here and the node's start, one of these would be gone
+/// as soon as anything asks for any. If none is found, one of them after all.
+fn free() -> io::Result<TcpListener> {
+    let bind = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let mut tried = std::iter::repeat_with(|| bind(rand::random_range(PORTS))).take(PORTS_TRIED);
+    tried.find_map(Result::ok).map_or_else(|| bind(0), Ok)
 }
 
 fn log_file(data: &Path, node: &str) -> PathBuf {

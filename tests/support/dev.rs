@@ -1,12 +1,17 @@
 //! A local cluster of three processes, as `nakku dev --nodes 3` starts it, for tests that look at it from outside.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use self::ports::free_port;
+
+#[path = "../../cluster/tests/support/ports.rs"]
+pub mod ports;
 
 /// Five times what it takes to start on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -116,10 +121,4 @@ fn kill(node: &Value) {
     let pid = node["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     // It may have ended already.
     let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
-}
-
-/// A port that was free a moment ago, below those that the system gives to outgoing connections.
-pub fn free_port() -> u16 {
-    let candidates = std::iter::repeat_with(|| rand::random_range(10_000..30_000));
-    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }

@@ -23,6 +23,8 @@ mod history;
 mod moves;
 mod operating;
 mod outage;
+#[path = "../../cluster/tests/support/ports.rs"]
+mod ports;
 mod processes;
 #[path = "../../src/webhooks/receiver.rs"]
 #[expect(dead_code, reason = "the tests of the sender use the rest")]

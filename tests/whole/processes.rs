@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::certificates::Authority;
+use crate::ports::free_port;
 use crate::wires::Wire;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -308,12 +308,6 @@ impl Drop for Cluster {
 
 pub const SERVICES: [&str; 10] =
     ["user", "product", "inventory", "order", "cart", "payment", "delivery", "notification", "location", "analytics"];
-
-/// A port that was free a moment ago, below those that the system gives to outgoing connections.
-fn free_port() -> u16 {
-    let candidates = std::iter::repeat_with(|| rand::random_range(10_000..30_000));
-    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
-}
 
 pub fn temporary(what: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("nakku-{what}-{:016x}", rand::random::<u64>()));
