@@ -276,7 +276,7 @@ pub struct Head {
     /// Of the source's database.
     #[serde(default)]
     pub incarnation: u64,
-    /// It has begun anew, once at least.
+    /// It reads from the journal, or has: it has begun anew, or was put back with less than its source had published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Rebuild>,
 }

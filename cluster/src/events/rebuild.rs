@@ -1,4 +1,5 @@
-//! Gathering anew: an intake that was reset reads the journal of its source from the first row on.
+//! Gathering anew: an intake that was reset reads the journal of its source from the first row on. After a restore one
+//! that lacks events which had gone out reads these in the same way.
 //!
 //! The journal is the one source of a rebuild, with a broker and without: it is read by whoever has it, page by
 //! page, as an effect of the intake, so that a rebuild goes on where it was after a crash. What happens meanwhile

@@ -21,7 +21,7 @@ use crate::peer::{self, Peer};
 
 /// Events of each shard's backlog.
 pub const PER_SHARD: u32 = 16_384;
-/// So much of it is published before it is measured, as anything else is warmed up.
+/// One part in so many of it is published before anything is measured, as anything else is warmed up.
 const WARM_UP: u64 = 4;
 /// The longest that publishing may take.
 const PATIENCE: Duration = Duration::from_secs(120);

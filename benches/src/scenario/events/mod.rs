@@ -160,7 +160,8 @@ pub async fn run(arguments: &BenchArguments) -> Result<Report, BenchError> {
              Beside it librdkafka's producer alone, which sends messages read from the events' topic to one like it \
              until they are acknowledged; nobody consumes these. A backlog: events that were committed while the \
              brokers could not be reached, from their return on, when a quarter has been acknowledged, to the last; nobody \
-             consumes these either. Its commits by themselves are the most that the whole way could be. Node, database, brokers and load on the same processors.",
+             consumes these either. Its commits by themselves are the most that the whole way could be. Node, database, \
+             brokers and load on the same processors.",
             LOOK_EVERY.as_millis()
         ),
         settings,

@@ -13,7 +13,7 @@ use rdkafka::error::KafkaError as ClientError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::oneshot;
 
-use super::client::{self, Quiet};
+use super::client::Quiet;
 
 /// Messages that were not delivered: their numbers and why.
 type Failed = Vec<(usize, ClientError)>;
@@ -75,7 +75,7 @@ impl Ended {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
+        Quiet.log(level, facility, message);
     }
 
     fn error(&self, error: ClientError, reason: &str) {
